@@ -1,0 +1,241 @@
+//! Instruction sets as zero-sized tokens, and kernels written once over them.
+//!
+//! A value of type [`Avx2`] can only come from [`Avx2::detect`], so holding one proves that the
+//! CPU has the instructions, and every vector operation is a method of such a token. A kernel is a
+//! struct that implements [`Op`]; [`dispatch`] runs it on the best set that the CPU has, and
+//! [`AnyIsa::available`] lets tests run it on every one.
+//!
+//! Everything between a token's `run` and its vector operations must be `#[inline(always)]`: only
+//! code that is inlined into the `#[target_feature]` function inside `run` is compiled for that
+//! instruction set. Closures are not, so kernels do without them.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
+pub use scalar::Scalar;
+
+/// The most lanes that any set has.
+pub const MAX_LANES: usize = 16;
+
+/// A kernel, written once for every instruction set.
+///
+/// # Example
+/// ```
+/// use engine::isa::{dispatch, Isa, Op};
+///
+/// struct Largest<'a>(&'a [f32]);
+///
+/// impl Op for Largest<'_> {
+///     type Output = f32;
+///
+///     #[inline(always)]
+///     fn eval<I: Isa>(self, isa: I) -> f32 {
+///         let mut best = isa.splat(f32::MIN);
+///         for part in self.0.chunks(I::LANES) {
+///             // SAFETY: a chunk of n elements is readable for n lanes; the rest become zero,
+///             // which is why this example wants positive numbers.
+///             best = isa.max(best, unsafe { isa.load_partial(part.as_ptr(), part.len()) });
+///         }
+///         let mut lanes = vec![0.0; I::LANES];
+///         // SAFETY: `lanes` has room for every lane.
+///         unsafe { isa.store(lanes.as_mut_ptr(), best) };
+///         lanes.into_iter().fold(f32::MIN, f32::max)
+///     }
+/// }
+///
+/// assert_eq!(dispatch(Largest(&[1.0, 5.0, 2.0])), 5.0);
+/// ```
+pub trait Op {
+    /// What the kernel returns.
+    type Output;
+
+    /// Runs the kernel; mark the implementation `#[inline(always)]`.
+    fn eval<I: Isa>(self, isa: I) -> Self::Output;
+}
+
+/// Vector operations of one instruction set.
+///
+/// The trait is sealed: kernels rely on [`Isa::LANES`] being what loads and stores touch.
+pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
+    /// The set's name in messages and reports.
+    const NAME: &'static str;
+    /// Number of `f32` in one vector.
+    const LANES: usize;
+    /// A vector of [`Isa::LANES`] `f32`.
+    type F32: Copy;
+
+    /// Compiles `op` for this set and runs it.
+    fn run<O: Op>(self, op: O) -> O::Output;
+
+    /// The same value in every lane.
+    fn splat(self, value: f32) -> Self::F32;
+
+    /// Reads all lanes.
+    ///
+    /// # Safety
+    /// `src` must be readable for [`Isa::LANES`] elements. No alignment is needed.
+    unsafe fn load(self, src: *const f32) -> Self::F32;
+
+    /// Reads the first `lanes` lanes and sets the others to zero.
+    ///
+    /// # Safety
+    /// `lanes` must be at most [`Isa::LANES`], and `src` readable for `lanes` elements.
+    unsafe fn load_partial(self, src: *const f32, lanes: usize) -> Self::F32;
+
+    /// Writes all lanes.
+    ///
+    /// # Safety
+    /// `dst` must be writable for [`Isa::LANES`] elements. No alignment is needed.
+    unsafe fn store(self, dst: *mut f32, vector: Self::F32);
+
+    /// Writes the first `lanes` lanes and leaves the memory behind them alone.
+    ///
+    /// # Safety
+    /// `lanes` must be at most [`Isa::LANES`], and `dst` writable for `lanes` elements.
+    unsafe fn store_partial(self, dst: *mut f32, vector: Self::F32, lanes: usize);
+
+    /// `a + b`.
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a · b`.
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a · b + c`, rounded once where the set has a fused instruction, else twice.
+    fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+
+    /// The larger of each pair of lanes; which one is returned for a NaN differs between sets.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// The sum of all lanes.
+    fn sum(self, vector: Self::F32) -> f32;
+
+    /// Splits the sequence `a` then `b` into its even and its odd elements.
+    fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32);
+}
+
+/// An instruction set chosen at run time.
+///
+/// # Example
+/// ```
+/// use engine::isa::AnyIsa;
+///
+/// println!("best: {}", AnyIsa::best().name());
+/// for isa in AnyIsa::available() {
+///     println!("{} with {} lanes", isa.name(), isa.lanes());
+/// }
+/// for name in AnyIsa::missing() {
+///     println!("{name} is not in this CPU");
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnyIsa {
+    /// AVX-512, 16 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    /// AVX2 with FMA, 8 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// NEON, 4 lanes.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    /// Plain Rust, on every CPU.
+    Scalar(Scalar),
+}
+
+/// Runs `$body` with `$token` bound to the token inside an [`AnyIsa`].
+macro_rules! with_token {
+    ($any:expr, $token:ident => $body:expr) => {
+        match $any {
+            #[cfg(target_arch = "x86_64")]
+            AnyIsa::Avx512($token) => $body,
+            #[cfg(target_arch = "x86_64")]
+            AnyIsa::Avx2($token) => $body,
+            #[cfg(target_arch = "aarch64")]
+            AnyIsa::Neon($token) => $body,
+            AnyIsa::Scalar($token) => $body,
+        }
+    };
+}
+
+impl AnyIsa {
+    /// Every set that kernels are written for on this architecture, best first.
+    const NAMES: &'static [&'static str] = &[
+        #[cfg(target_arch = "x86_64")]
+        Avx512::NAME,
+        #[cfg(target_arch = "x86_64")]
+        Avx2::NAME,
+        #[cfg(target_arch = "aarch64")]
+        Neon::NAME,
+        Scalar::NAME,
+    ];
+
+    /// The sets that this CPU has, best first; the last one is always [`Scalar`].
+    pub fn available() -> impl Iterator<Item = Self> {
+        [
+            #[cfg(target_arch = "x86_64")]
+            Avx512::detect().map(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            Avx2::detect().map(Self::Avx2),
+            #[cfg(target_arch = "aarch64")]
+            Neon::detect().map(Self::Neon),
+            Some(Self::Scalar(Scalar)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The names of the sets that this CPU lacks, so that a test can say what it left out.
+    pub fn missing() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().copied().filter(|name| Self::available().all(|isa| isa.name() != *name))
+    }
+
+    /// The best set that this CPU has.
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Scalar(Scalar))
+    }
+
+    /// The set's name.
+    pub fn name(self) -> &'static str {
+        with_token!(self, token => name_of(token))
+    }
+
+    /// Number of `f32` in one vector.
+    pub fn lanes(self) -> usize {
+        with_token!(self, token => lanes_of(token))
+    }
+
+    /// Runs `op` on this set.
+    pub fn run<O: Op>(self, op: O) -> O::Output {
+        with_token!(self, token => token.run(op))
+    }
+}
+
+/// Runs `op` on the best instruction set that this CPU has.
+pub fn dispatch<O: Op>(op: O) -> O::Output {
+    AnyIsa::best().run(op)
+}
+
+fn name_of<I: Isa>(_token: I) -> &'static str {
+    I::NAME
+}
+
+fn lanes_of<I: Isa>(_token: I) -> usize {
+    I::LANES
+}
+
+mod sealed {
+    /// Keeps [`super::Isa`] to the tokens of this crate.
+    pub trait Sealed {}
+}

@@ -1,0 +1,130 @@
+//! AVX2 with FMA: eight lanes, on nearly every x86-64 CPU since 2013 (Intel) and 2015 (AMD).
+
+use std::arch::x86_64::*;
+
+use super::{Isa, Op, sealed::Sealed};
+
+const LANES: usize = 8;
+
+/// Reading eight entries from position `8 - n` gives a mask of the first `n` lanes.
+static MASKS: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Token for AVX2 and FMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// A token, if this CPU has AVX2 and FMA.
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+
+    /// The mask of the first `lanes` lanes.
+    ///
+    /// # Safety
+    /// `lanes` must be at most [`LANES`].
+    #[inline(always)]
+    unsafe fn mask(self, lanes: usize) -> __m256i {
+        debug_assert!(lanes <= LANES);
+        // SAFETY: the token proves AVX2, and `8 - lanes` leaves eight entries to read.
+        unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(LANES - lanes).cast()) }
+    }
+}
+
+impl Sealed for Avx2 {}
+
+impl Isa for Avx2 {
+    const NAME: &'static str = "avx2";
+    const LANES: usize = LANES;
+    type F32 = __m256;
+
+    #[inline]
+    fn run<O: Op>(self, op: O) -> O::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<O: Op>(isa: Avx2, op: O) -> O::Output {
+            op.eval(isa)
+        }
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { compiled(self, op) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> __m256 {
+        // SAFETY: the token proves AVX2; the caller vouches for the memory.
+        unsafe { _mm256_loadu_ps(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_partial(self, src: *const f32, lanes: usize) -> __m256 {
+        // SAFETY: the token proves AVX2; the caller vouches for `lanes` and the memory, and a
+        // masked load touches no other element.
+        unsafe { _mm256_maskload_ps(src, self.mask(lanes)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, vector: __m256) {
+        // SAFETY: the token proves AVX2; the caller vouches for the memory.
+        unsafe { _mm256_storeu_ps(dst, vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_partial(self, dst: *mut f32, vector: __m256, lanes: usize) {
+        // SAFETY: the token proves AVX2; the caller vouches for `lanes` and the memory, and a
+        // masked store touches no other element.
+        unsafe { _mm256_maskstore_ps(dst, self.mask(lanes), vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: the token proves FMA.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sum(self, vector: __m256) -> f32 {
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            let four =
+                _mm_add_ps(_mm256_castps256_ps128(vector), _mm256_extractf128_ps::<1>(vector));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            // Within each half: a0 a2 b0 b2 | a4 a6 b4 b6, then the middle pairs change places.
+            let even = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
+            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
+            let even = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(even));
+            let odd = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(odd));
+            (_mm256_castpd_ps(even), _mm256_castpd_ps(odd))
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! AVX-512: sixteen lanes and masks, on Intel servers since 2017 and AMD since Zen 4.
+
+use std::arch::x86_64::*;
+
+use super::{Isa, Op, sealed::Sealed};
+
+const LANES: usize = 16;
+
+/// Token for AVX-512 F, BW, DQ and VL, and for AVX2 and FMA, which every such CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// A token, if this CPU has all of the features.
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma"))
+        .then_some(Self(()))
+    }
+}
+
+/// The mask of the first `lanes` lanes.
+#[inline(always)]
+fn mask(lanes: usize) -> __mmask16 {
+    debug_assert!(lanes <= LANES);
+    ((1u32 << lanes) - 1) as __mmask16
+}
+
+impl Sealed for Avx512 {}
+
+impl Isa for Avx512 {
+    const NAME: &'static str = "avx512";
+    const LANES: usize = LANES;
+    type F32 = __m512;
+
+    #[inline]
+    fn run<O: Op>(self, op: O) -> O::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn compiled<O: Op>(isa: Avx512, op: O) -> O::Output {
+            op.eval(isa)
+        }
+        // SAFETY: the token proves all of these features.
+        unsafe { compiled(self, op) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> __m512 {
+        // SAFETY: the token proves AVX-512 F; the caller vouches for the memory.
+        unsafe { _mm512_loadu_ps(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_partial(self, src: *const f32, lanes: usize) -> __m512 {
+        // SAFETY: the token proves AVX-512 F; the caller vouches for the memory, and a masked load
+        // touches no other element.
+        unsafe { _mm512_maskz_loadu_ps(mask(lanes), src) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, vector: __m512) {
+        // SAFETY: the token proves AVX-512 F; the caller vouches for the memory.
+        unsafe { _mm512_storeu_ps(dst, vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_partial(self, dst: *mut f32, vector: __m512, lanes: usize) {
+        // SAFETY: the token proves AVX-512 F; the caller vouches for the memory, and a masked
+        // store touches no other element.
+        unsafe { _mm512_mask_storeu_ps(dst, mask(lanes), vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sum(self, vector: __m512) -> f32 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_reduce_add_ps(vector) }
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: the token proves AVX-512 F. Indices 0 to 15 pick from `a`, 16 to 31 from `b`.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            (_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b))
+        }
+    }
+}

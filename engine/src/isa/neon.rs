@@ -1,0 +1,111 @@
+//! NEON: four lanes, on every 64-bit Arm CPU that runs an operating system.
+
+use std::arch::aarch64::*;
+use std::arch::is_aarch64_feature_detected;
+
+use super::{Isa, Op, sealed::Sealed};
+
+const LANES: usize = 4;
+
+/// Token for NEON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neon(());
+
+impl Neon {
+    /// A token, if this CPU has NEON.
+    pub fn detect() -> Option<Self> {
+        is_aarch64_feature_detected!("neon").then_some(Self(()))
+    }
+}
+
+impl Sealed for Neon {}
+
+impl Isa for Neon {
+    const NAME: &'static str = "neon";
+    const LANES: usize = LANES;
+    type F32 = float32x4_t;
+
+    #[inline]
+    fn run<O: Op>(self, op: O) -> O::Output {
+        #[target_feature(enable = "neon")]
+        fn compiled<O: Op>(isa: Neon, op: O) -> O::Output {
+            op.eval(isa)
+        }
+        // SAFETY: the token proves NEON.
+        unsafe { compiled(self, op) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> float32x4_t {
+        // SAFETY: the token proves NEON; the caller vouches for the memory.
+        unsafe { vld1q_f32(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_partial(self, src: *const f32, lanes: usize) -> float32x4_t {
+        let mut buffer = [0.0; LANES];
+        // SAFETY: the token proves NEON; the caller vouches for `lanes <= LANES` and the memory.
+        unsafe {
+            src.copy_to_nonoverlapping(buffer.as_mut_ptr(), lanes);
+            vld1q_f32(buffer.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, vector: float32x4_t) {
+        // SAFETY: the token proves NEON; the caller vouches for the memory.
+        unsafe { vst1q_f32(dst, vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_partial(self, dst: *mut f32, vector: float32x4_t, lanes: usize) {
+        let mut buffer = [0.0; LANES];
+        // SAFETY: the token proves NEON; the caller vouches for `lanes <= LANES` and the memory.
+        unsafe {
+            vst1q_f32(buffer.as_mut_ptr(), vector);
+            dst.copy_from_nonoverlapping(buffer.as_ptr(), lanes);
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON. The instruction takes the addend first.
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vmaxq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn sum(self, vector: float32x4_t) -> f32 {
+        // SAFETY: the token proves NEON.
+        unsafe { vaddvq_f32(vector) }
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+        // SAFETY: the token proves NEON.
+        unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }
+    }
+}

@@ -1,0 +1,85 @@
+//! Plain Rust for any CPU: four lanes in an array, for which the compiler uses whatever vectors
+//! the build's target has.
+
+use super::{Isa, Op, sealed::Sealed};
+
+const LANES: usize = 4;
+
+/// Token for plain Rust; every CPU has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scalar;
+
+impl Sealed for Scalar {}
+
+impl Isa for Scalar {
+    const NAME: &'static str = "scalar";
+    const LANES: usize = LANES;
+    type F32 = [f32; LANES];
+
+    #[inline]
+    fn run<O: Op>(self, op: O) -> O::Output {
+        op.eval(self)
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F32 {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, src: *const f32) -> Self::F32 {
+        // SAFETY: the caller vouches for LANES readable elements.
+        unsafe { src.cast::<Self::F32>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_partial(self, src: *const f32, lanes: usize) -> Self::F32 {
+        let mut vector = [0.0; LANES];
+        // SAFETY: the caller vouches for `lanes` readable elements and for `lanes <= LANES`.
+        unsafe { src.copy_to_nonoverlapping(vector.as_mut_ptr(), lanes) };
+        vector
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut f32, vector: Self::F32) {
+        // SAFETY: the caller vouches for LANES writable elements.
+        unsafe { dst.cast::<Self::F32>().write_unaligned(vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_partial(self, dst: *mut f32, vector: Self::F32, lanes: usize) {
+        // SAFETY: the caller vouches for `lanes` writable elements and for `lanes <= LANES`.
+        unsafe { dst.copy_from_nonoverlapping(vector.as_ptr(), lanes) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    // Not `f32::mul_add`: without the instruction that is a library call for every lane.
+    #[inline(always)]
+    fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn sum(self, [a, b, c, d]: Self::F32) -> f32 {
+        (a + c) + (b + d)
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32) {
+        ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
+    }
+}

@@ -1,0 +1,122 @@
+//! Every operation of every instruction set that this CPU has, against plain arithmetic.
+
+use engine::isa::{AnyIsa, Isa, MAX_LANES, Op};
+
+/// Runs `check` on every set that the CPU has.
+fn on_every_isa<O: Op<Output = ()>>(check: impl Fn() -> O) {
+    for isa in AnyIsa::available() {
+        isa.run(check());
+    }
+    for name in AnyIsa::missing() {
+        println!("left out: this CPU has no {name}");
+    }
+}
+
+fn ramp(first: f32) -> [f32; 2 * MAX_LANES] {
+    std::array::from_fn(|i| first + i as f32)
+}
+
+/// The lanes of a vector.
+fn lanes<I: Isa>(isa: I, vector: I::F32) -> Vec<f32> {
+    let mut lanes = vec![f32::NAN; I::LANES];
+    // SAFETY: there is room for every lane.
+    unsafe { isa.store(lanes.as_mut_ptr(), vector) };
+    lanes
+}
+
+fn vector<I: Isa>(isa: I, values: &[f32]) -> I::F32 {
+    assert!(values.len() >= I::LANES);
+    // SAFETY: checked above.
+    unsafe { isa.load(values.as_ptr()) }
+}
+
+struct Arithmetic;
+
+impl Op for Arithmetic {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let (a, b, c) = (ramp(-3.0), ramp(2.0).map(|x| 9.0 - x), ramp(0.5));
+        let (va, vb, vc) = (vector(isa, &a), vector(isa, &b), vector(isa, &c));
+        let expect = |f: &dyn Fn(usize) -> f32| (0..I::LANES).map(f).collect::<Vec<_>>();
+        assert_eq!(lanes(isa, isa.splat(1.5)), vec![1.5; I::LANES], "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.add(va, vb)), expect(&|i| a[i] + b[i]), "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.mul(va, vb)), expect(&|i| a[i] * b[i]), "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.fma(va, vb, vc)), expect(&|i| a[i] * b[i] + c[i]), "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.max(va, vb)), expect(&|i| a[i].max(b[i])), "{}", I::NAME);
+        assert_eq!(isa.sum(va), a[..I::LANES].iter().sum::<f32>(), "{}", I::NAME);
+    }
+}
+
+struct Deinterleave;
+
+impl Op for Deinterleave {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let values = ramp(1.0);
+        let (a, b) = (vector(isa, &values), vector(isa, &values[I::LANES..]));
+        let (even, odd) = isa.deinterleave(a, b);
+        for i in 0..I::LANES {
+            assert_eq!(lanes(isa, even)[i], values[2 * i], "{} lane {i}", I::NAME);
+            assert_eq!(lanes(isa, odd)[i], values[2 * i + 1], "{} lane {i}", I::NAME);
+        }
+    }
+}
+
+struct Partial;
+
+impl Op for Partial {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let values = ramp(1.0);
+        for count in 0..=I::LANES {
+            // A slice of its own, so that a memory checker sees a read or write behind its end.
+            let source = values[..count].to_vec();
+            // SAFETY: `source` has `count` elements.
+            let loaded = unsafe { isa.load_partial(source.as_ptr(), count) };
+            for (i, lane) in lanes(isa, loaded).into_iter().enumerate() {
+                assert_eq!(lane, if i < count { values[i] } else { 0.0 }, "{}", I::NAME);
+            }
+            let mut target = vec![f32::MAX; I::LANES];
+            // SAFETY: `target` has more than `count` elements.
+            unsafe { isa.store_partial(target.as_mut_ptr(), vector(isa, &values), count) };
+            for (i, element) in target.into_iter().enumerate() {
+                assert_eq!(element, if i < count { values[i] } else { f32::MAX }, "{}", I::NAME);
+            }
+            let mut target = vec![0.0; count];
+            // SAFETY: `target` has `count` elements.
+            unsafe { isa.store_partial(target.as_mut_ptr(), vector(isa, &values), count) };
+            assert_eq!(target, values[..count], "{}", I::NAME);
+        }
+    }
+}
+
+#[test]
+fn arithmetic() {
+    on_every_isa(|| Arithmetic);
+}
+
+#[test]
+fn deinterleave() {
+    on_every_isa(|| Deinterleave);
+}
+
+#[test]
+fn partial_loads_and_stores() {
+    on_every_isa(|| Partial);
+}
+
+#[test]
+fn available_sets_come_best_first_and_end_with_scalar() {
+    let available: Vec<_> = AnyIsa::available().collect();
+    assert_eq!(available.first(), Some(&AnyIsa::best()));
+    assert_eq!(available.last().map(|isa| isa.name()), Some("scalar"));
+    assert!(available.windows(2).all(|pair| pair[0].lanes() >= pair[1].lanes()));
+    assert!(available.iter().all(|isa| isa.lanes() <= MAX_LANES));
+    assert!(AnyIsa::missing().all(|name| available.iter().all(|isa| isa.name() != name)));
+}

@@ -1,0 +1,93 @@
+//! Which device and how many threads.
+
+use crate::exit::Usage;
+use anyhow::{Context, Result};
+use candle::Device;
+use clap::Args;
+use std::str::FromStr;
+
+/// `--device`, `--cpu`, `--threads`.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// Where to compute: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    device: Choice,
+    /// The same as --device cpu
+    #[arg(long, conflicts_with = "device")]
+    cpu: bool,
+    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    Auto,
+    Cpu,
+    Cuda(usize),
+    Metal,
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            "metal" => Ok(Self::Metal),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|n| n.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| "expected auto, cpu, cuda, cuda:N or metal".into()),
+        }
+    }
+}
+
+impl DeviceArgs {
+    /// Sets up the threads, which can be done once a process, and opens the device.
+    ///
+    /// # Errors
+    /// A device that was asked for and is not there; `auto` falls back to the CPU.
+    pub fn open(&self, warn: impl Fn(&str)) -> Result<Device> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .context("can't start the threads")?;
+        }
+        match if self.cpu { Choice::Cpu } else { self.device } {
+            Choice::Cpu => Ok(Device::Cpu),
+            Choice::Cuda(n) if cfg!(feature = "cuda") => {
+                Device::new_cuda(n).with_context(|| format!("can't use CUDA device {n}"))
+            }
+            Choice::Metal if cfg!(feature = "metal") => {
+                Device::new_metal(0).context("can't use Metal")
+            }
+            Choice::Cuda(_) => Err(missing("cuda")),
+            Choice::Metal => Err(missing("metal")),
+            Choice::Auto => Ok(automatic(warn)),
+        }
+    }
+}
+
+fn missing(feature: &str) -> anyhow::Error {
+    let text = format!("this program was built without {feature}: run it with --features {feature}");
+    Usage(text).into()
+}
+
+fn automatic(warn: impl Fn(&str)) -> Device {
+    let opened = if cfg!(feature = "cuda") {
+        Device::new_cuda(0)
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0)
+    } else {
+        Ok(Device::Cpu)
+    };
+    opened.unwrap_or_else(|error| {
+        warn(&format!("computing on the CPU, since no GPU can be used: {error}"));
+        Device::Cpu
+    })
+}

@@ -1,0 +1,91 @@
+//! Exit codes, and the one place where errors become them.
+
+use anyhow::Error;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// For the end of every `--help`.
+pub const CODES: &str = "Exit codes: 0 all is well, 2 wrong usage, 3 bad input (a picture, a \
+checkpoint, a data set; the rest was done), 4 network or hub, 5 can't write, 1 anything else.";
+
+/// Arguments that don't make sense, together or at all.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+/// A result that can't be written.
+#[derive(Debug)]
+pub struct Output(pub io::Error);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "can't write the results: {}", self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+impl std::error::Error for Output {}
+
+/// How a program that did what it could ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done.
+    Complete,
+    /// Some inputs were bad; they were reported, and the rest was done.
+    SomeFailed,
+}
+
+/// Ends a program: prints an error, if any, and gives its code.
+pub fn report(result: Result<Outcome, Error>) -> ExitCode {
+    match result {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(3),
+        Err(error) => {
+            let code = code(&error);
+            if code != 0 {
+                progress_safe_print(&error);
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn progress_safe_print(error: &Error) {
+    // A closed stderr is no reason to end otherwise.
+    use std::io::Write;
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+}
+
+fn code(error: &Error) -> u8 {
+    for cause in error.chain() {
+        if let Some(Output(io)) = cause.downcast_ref() {
+            return if io.kind() == io::ErrorKind::BrokenPipe { 0 } else { 5 };
+        }
+        if cause.is::<Usage>() {
+            return 2;
+        }
+        if let Some(error) = cause.downcast_ref::<ghostnetv2::Error>() {
+            return of_checkpoint(error);
+        }
+        if cause.is::<heads::data::imagenet::DataError>() {
+            return 3;
+        }
+    }
+    1
+}
+
+fn of_checkpoint(error: &ghostnetv2::Error) -> u8 {
+    match error {
+        #[cfg(feature = "hub")]
+        ghostnetv2::Error::Hub(_) => 4,
+        ghostnetv2::Error::UnknownModel { .. } => 2,
+        ghostnetv2::Error::Candle(_) => 1,
+        _ => 3,
+    }
+}

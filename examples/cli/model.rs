@@ -1,0 +1,168 @@
+//! The model that the arguments name, ready to run, with its labels and preprocessing.
+
+use crate::exit::Usage;
+use crate::labels::Labels;
+use anyhow::{Context, Result};
+use candle::Device;
+use clap::Args;
+use ghostnetv2::preprocess::Preprocess;
+use ghostnetv2::weights::{Checkpoint, ModelSource};
+use ghostnetv2::{Config, GhostNet, MIN_SIDE};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// The model that ships, part of the program.
+const DEFAULT: ModelSource = ModelSource::Embedded {
+    name: "the built-in ghostnetv2_100-tiny-imagenet",
+    weights: include_bytes!("../../assets/ghostnetv2_100-tiny-imagenet/model.safetensors"),
+    config: include_str!("../../assets/ghostnetv2_100-tiny-imagenet/config.json"),
+};
+
+/// `--model`, `--weights`, `--which`, `--size`, `--unfused`, `--offline`.
+#[derive(Args, Clone, Debug)]
+pub struct ModelArgs {
+    /// A published model (ghostnetv2_100, _130, _160, ghostnet_100, ghostnetv3_100), a repository
+    /// hf:org/repo[@revision], a folder with config.json and model.safetensors, or a .safetensors
+    /// file [default: a GhostNetV2 1.0x for the 200 classes of Tiny-ImageNet, built in]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// A .safetensors file with timm's tensor names
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    weights: Option<PathBuf>,
+    /// The architecture of the weights, such as ghostnetv2_130, where their config.json does not
+    /// tell; without --model and --weights, the published model of that name
+    #[arg(long, value_name = "NAME")]
+    which: Option<String>,
+    /// Side of the input in pixels, or HEIGHTxWIDTH [default: the model's own]
+    #[arg(long, value_name = "N")]
+    size: Option<String>,
+    /// Keep GhostNetV3's training branches instead of fusing them
+    #[arg(long)]
+    unfused: bool,
+    /// Use only what the hub's cache on this machine holds
+    #[arg(long)]
+    offline: bool,
+}
+
+/// A network that is ready to run.
+#[derive(Debug)]
+pub struct Model {
+    /// The network, in evaluation.
+    pub net: GhostNet,
+    /// From a picture to its input.
+    pub preprocess: Preprocess,
+    /// Names of its classes.
+    pub labels: Labels,
+    /// How many classes.
+    pub classes: usize,
+    /// Where the weights came from.
+    pub origin: String,
+}
+
+impl ModelArgs {
+    /// Finds, checks and loads the model.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the arguments, the files, or the hub.
+    pub fn open(&self, device: &Device, quiet: bool) -> Result<Model> {
+        let checkpoint = self.checkpoint(quiet)?;
+        self.load(&checkpoint, device, |config| config)
+    }
+
+    /// The tensors and what is known of them, without the network.
+    ///
+    /// # Errors
+    /// As [`ModelArgs::open`].
+    pub fn checkpoint(&self, quiet: bool) -> Result<Checkpoint> {
+        let source = self.source()?;
+        #[cfg(feature = "hub")]
+        if let ModelSource::Hub(_) = source {
+            use ghostnetv2::hub::{Hub, HubConfig};
+            let hub = || -> Result<Hub, ghostnetv2::hub::HubError> {
+                let mut config = HubConfig::from_env()?;
+                config.offline |= self.offline;
+                Hub::new(config)
+            };
+            let hub = hub().map_err(ghostnetv2::Error::from)?;
+            return Ok(source.open(&hub, &mut crate::progress::Download::new(quiet))?);
+        }
+        let _ = quiet;
+        Ok(source.open_local()?)
+    }
+
+    /// Builds the network of a checkpoint, whose configuration may be adjusted.
+    ///
+    /// # Errors
+    /// As [`ModelArgs::open`].
+    pub fn load(
+        &self,
+        checkpoint: &Checkpoint,
+        device: &Device,
+        adjust: impl Fn(Config) -> Config,
+    ) -> Result<Model> {
+        let config = match &self.which {
+            // Its own config.json says the same, and more, where --which only chose it.
+            Some(which) if self.model.is_some() || self.weights.is_some() => {
+                let named = named(which)?;
+                let fused = checkpoint.config().is_ok_and(|config| config.reparameterized);
+                Config { reparameterized: fused, ..named }
+            }
+            _ => checkpoint.config()?,
+        };
+        let mut net = checkpoint.ghostnet(Some(&adjust(config)), device)?;
+        if !self.unfused {
+            net.fuse()?;
+        }
+        let classes = checkpoint.classes().unwrap_or_default();
+        let labels = Labels::of_model(checkpoint.timm_config(), classes)?;
+        let preprocess = self.preprocess(checkpoint)?;
+        Ok(Model { net, preprocess, labels, classes, origin: checkpoint.origin().to_owned() })
+    }
+
+    fn source(&self) -> Result<ModelSource> {
+        if let Some(which) = &self.which {
+            named(which)?;
+        }
+        Ok(match (&self.weights, &self.model, &self.which) {
+            (Some(file), ..) => ModelSource::path(file.clone())?,
+            (_, Some(model), _) if model == "default" => DEFAULT,
+            (_, Some(model), _) => ModelSource::parse(model)?,
+            (_, _, Some(which)) => ModelSource::parse(which)?,
+            _ => DEFAULT,
+        })
+    }
+
+    fn preprocess(&self, checkpoint: &Checkpoint) -> Result<Preprocess> {
+        let cfg = checkpoint.timm_config().map_or_else(|| json!({}), |c| c.pretrained_cfg());
+        let preprocess = Preprocess::from_timm(&cfg)
+            .with_context(|| format!("pretrained_cfg of {}", checkpoint.origin()))?;
+        let Some(size) = &self.size else { return Ok(preprocess) };
+        let (height, width) = parse_size(size)?;
+        preprocess.with_size(height, width).map_err(|error| Usage(format!("--size: {error}")).into())
+    }
+}
+
+/// The configuration that a name stands for.
+///
+/// # Errors
+/// [`Usage`] with what was expected.
+pub fn named(which: &str) -> Result<Config> {
+    Config::from_name(which).ok_or_else(|| {
+        let text = format!("--which {which}: expected a name such as ghostnetv2_100: ghostnet, \
+                            ghostnetv2 or ghostnetv3, and the width in hundredths");
+        Usage(text).into()
+    })
+}
+
+/// `N` or `HxW`, both at least the smallest input.
+///
+/// # Errors
+/// [`Usage`] with what was expected.
+pub fn parse_size(text: &str) -> Result<(u32, u32)> {
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    let side = |side: &str| side.parse::<u32>().ok().filter(|&n| n as usize >= MIN_SIDE);
+    side(height).zip(side(width)).ok_or_else(|| {
+        let text = format!("--size {text}: expected N or HxW with sides of at least {MIN_SIDE} pixels");
+        Usage(text).into()
+    })
+}

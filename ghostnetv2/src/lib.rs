@@ -1,0 +1,31 @@
+//! GhostNet V1, V2 and V3 on candle.
+//!
+//! Networks for vision on small devices: they load timm's published checkpoints, classify, and
+//! give feature pyramids to detection and segmentation heads.
+//!
+//! - [`GhostNet`] is the classifier, [`Pyramid`] the backbone, [`Config`] says which one.
+//! - [`ops`] has the operations that stock candle lacks, with right gradients.
+//! - [`weights`] finds, checks and loads checkpoints, from files or from the hub.
+//! - `preprocess` and `picture` turn files into inputs exactly as timm does.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod error;
+#[cfg(feature = "hub")]
+pub mod hub;
+mod model;
+pub mod ops;
+#[cfg(feature = "image")]
+pub mod picture;
+#[cfg(feature = "image")]
+pub mod preprocess;
+pub mod pyramid;
+pub mod weights;
+
+pub use error::{Error, Mismatch};
+pub use config::{Config, MIN_SIDE, Version};
+pub use model::{
+    GhostNet, ghostnet, ghostnet_no_final_layer, ghostnetv2, ghostnetv2_no_final_layer, ghostnetv3,
+    ghostnetv3_no_final_layer,
+};
+pub use pyramid::{Backbone, FeatureInfo, Level, Pyramid, Taps};

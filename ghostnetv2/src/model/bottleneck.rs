@@ -1,0 +1,94 @@
+//! The ghost bottleneck: expand, maybe stride and squeeze, project, and add the shortcut.
+//!
+//! # Source
+//! GhostNet (arXiv 1911.11907), figure 3; GhostNetV2 (arXiv 2211.12905), figure 5.
+
+use super::ghost_module::{GhostModule, Role};
+use super::layers::{ConvBn, ConvSpec};
+use super::reparam::{Branches, ConvUnit};
+use super::squeeze_excite::SqueezeExcite;
+use crate::config::{Config, Row, Version};
+use candle::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// One row of the architecture table.
+#[derive(Clone, Debug)]
+pub(crate) struct Bottleneck {
+    ghost1: GhostModule,
+    /// Only where the stride is 2.
+    conv_dw: Option<ConvUnit>,
+    se: Option<SqueezeExcite>,
+    ghost2: GhostModule,
+    /// Depthwise then pointwise; `None` is the identity.
+    shortcut: Option<(ConvBn, ConvBn)>,
+}
+
+impl Bottleneck {
+    pub(crate) fn new(
+        cfg: &Config,
+        row: &Row,
+        in_channels: usize,
+        dfc: bool,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let algorithm = cfg.convolution;
+        let (mid, out) = (cfg.channels(row.expansion), cfg.channels(row.out));
+        let kernel = (row.kernel, row.kernel);
+        let expand = Role::Expand { dfc };
+        let ghost1 = GhostModule::new(cfg, in_channels, mid, expand, vb.pp("ghost1"))?;
+        let ghost2 = GhostModule::new(cfg, mid, out, Role::Project, vb.pp("ghost2"))?;
+        let conv_dw = if row.stride > 1 {
+            let spec = ConvSpec::depthwise(mid, kernel, row.stride, algorithm);
+            Some(match cfg.version {
+                Version::V3 if cfg.reparameterized => {
+                    ConvUnit::Fused(spec.conv_with_bias(vb.pp("conv_dw"))?)
+                }
+                Version::V3 => ConvUnit::Branches(Branches::new(spec, "dw", &vb)?),
+                _ => ConvUnit::ConvBn(spec.conv_bn(vb.pp("conv_dw"), vb.pp("bn_dw"))?),
+            })
+        } else {
+            None
+        };
+        let se = if row.se_ratio > 0.0 {
+            Some(SqueezeExcite::new(mid, row.se_ratio, algorithm, vb.pp("se"))?)
+        } else {
+            None
+        };
+        let shortcut = if in_channels == out && row.stride == 1 {
+            None
+        } else {
+            let vb = vb.pp("shortcut");
+            let depthwise = ConvSpec::depthwise(in_channels, kernel, row.stride, algorithm);
+            let pointwise = ConvSpec::pointwise(in_channels, out, algorithm);
+            Some((
+                depthwise.conv_bn(vb.pp(0), vb.pp(1))?,
+                pointwise.conv_bn(vb.pp(2), vb.pp(3))?,
+            ))
+        };
+        Ok(Self { ghost1, conv_dw, se, ghost2, shortcut })
+    }
+
+    /// `[B, C_in, H, W]` → `[B, C_out, ceil(H / stride), ceil(W / stride)]`.
+    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let mut y = self.ghost1.forward_t(x, train)?;
+        if let Some(conv_dw) = &self.conv_dw {
+            y = conv_dw.forward_t(&y, train)?;
+        }
+        if let Some(se) = &self.se {
+            y = se.forward(&y)?;
+        }
+        let y = self.ghost2.forward_t(&y, train)?;
+        match &self.shortcut {
+            Some((depthwise, pointwise)) => {
+                y + pointwise.forward_t(&depthwise.forward_t(x, train)?, train)?
+            }
+            None => y + x,
+        }
+    }
+
+    pub(crate) fn fuse(&mut self) -> Result<()> {
+        self.ghost1.fuse()?;
+        self.ghost2.fuse()?;
+        self.conv_dw.as_mut().map_or(Ok(()), ConvUnit::fuse)
+    }
+}

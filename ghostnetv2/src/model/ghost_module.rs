@@ -1,0 +1,92 @@
+//! The ghost module: half of the features by a 1x1 convolution, half by cheap 3x3 ones on those.
+//!
+//! # Source
+//! GhostNet (arXiv 1911.11907), equations 2 and 3, with ratio s = 2 and cheap kernel d = 3;
+//! gated by DFC attention as in GhostNetV2 (arXiv 2211.12905), figure 4.
+
+use super::dfc::DfcAttention;
+use super::layers::ConvSpec;
+use super::reparam::{Branches, ConvUnit};
+use crate::config::{Config, Version};
+use candle::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// Side of the cheap operation's kernel.
+const CHEAP_KERNEL: usize = 3;
+
+/// Where in its bottleneck a ghost module stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// `ghost1`: expands, with ReLU.
+    Expand {
+        /// Gated by DFC attention.
+        dfc: bool,
+    },
+    /// `ghost2`: projects, linear.
+    Project,
+}
+
+/// `cat(primary_conv(x), cheap_operation(primary_conv(x)))`, gated where it has attention.
+#[derive(Clone, Debug)]
+pub(crate) struct GhostModule {
+    primary_conv: ConvUnit,
+    cheap_operation: ConvUnit,
+    relu: bool,
+    dfc: Option<DfcAttention>,
+    out_channels: usize,
+}
+
+impl GhostModule {
+    pub(crate) fn new(
+        cfg: &Config,
+        in_channels: usize,
+        out_channels: usize,
+        role: Role,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let algorithm = cfg.convolution;
+        let half = out_channels.div_ceil(2);
+        let primary = ConvSpec::pointwise(in_channels, half, algorithm);
+        let cheap = ConvSpec::depthwise(half, (CHEAP_KERNEL, CHEAP_KERNEL), 1, algorithm);
+        let unit = |spec: ConvSpec, name: &str, branches: &str| -> Result<ConvUnit> {
+            let vb_unit = vb.pp(name);
+            Ok(match cfg.version {
+                Version::V3 if cfg.reparameterized => {
+                    ConvUnit::Fused(spec.conv_with_bias(vb_unit.pp(0))?)
+                }
+                Version::V3 => ConvUnit::Branches(Branches::new(spec, branches, &vb)?),
+                _ => ConvUnit::ConvBn(spec.conv_bn(vb_unit.pp(0), vb_unit.pp(1))?),
+            })
+        };
+        let dfc = match role {
+            Role::Expand { dfc: true } => {
+                Some(DfcAttention::new(in_channels, out_channels, algorithm, vb.pp("short_conv"))?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            primary_conv: unit(primary, "primary_conv", "primary")?,
+            cheap_operation: unit(cheap, "cheap_operation", "cheap")?,
+            relu: role != Role::Project,
+            dfc,
+            out_channels,
+        })
+    }
+
+    /// `[B, C_in, H, W]` → `[B, C_out, H, W]`.
+    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let act = |y: Tensor| if self.relu { y.relu() } else { Ok(y) };
+        let primary = act(self.primary_conv.forward_t(x, train)?)?; // [B, ceil(C_out / 2), H, W]
+        let cheap = act(self.cheap_operation.forward_t(&primary, train)?)?;
+        let y = Tensor::cat(&[primary, cheap], 1)?.narrow(1, 0, self.out_channels)?;
+        match &self.dfc {
+            Some(dfc) => y * dfc.forward_t(x, train)?,
+            None => Ok(y),
+        }
+    }
+
+    pub(crate) fn fuse(&mut self) -> Result<()> {
+        self.primary_conv.fuse()?;
+        self.cheap_operation.fuse()
+    }
+}

@@ -1,0 +1,141 @@
+//! Convolution and batch-norm layers, as every block here uses them.
+
+use crate::ops::{Conv2dParams, ConvAlgorithm, conv2d};
+use candle::{Result, Tensor};
+use candle_nn::{BatchNorm, VarBuilder, batch_norm};
+
+/// Epsilon of every batch-norm (PyTorch's default, in the checkpoints too).
+pub(crate) const BN_EPS: f64 = 1e-5;
+
+/// A convolution with an optional bias.
+#[derive(Clone, Debug)]
+pub(crate) struct Conv2d {
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Option<Tensor>,
+    params: Conv2dParams,
+    algorithm: ConvAlgorithm,
+}
+
+/// What a convolution looks like, apart from its weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConvSpec {
+    pub(crate) in_channels: usize,
+    pub(crate) out_channels: usize,
+    pub(crate) kernel: (usize, usize),
+    pub(crate) stride: usize,
+    pub(crate) depthwise: bool,
+    pub(crate) algorithm: ConvAlgorithm,
+}
+
+impl ConvSpec {
+    pub(crate) fn pointwise(
+        in_channels: usize,
+        out_channels: usize,
+        algorithm: ConvAlgorithm,
+    ) -> Self {
+        let kernel = (1, 1);
+        Self { in_channels, out_channels, kernel, stride: 1, depthwise: false, algorithm }
+    }
+
+    pub(crate) fn depthwise(
+        channels: usize,
+        kernel: (usize, usize),
+        stride: usize,
+        algorithm: ConvAlgorithm,
+    ) -> Self {
+        let (in_channels, out_channels) = (channels, channels);
+        Self { in_channels, out_channels, kernel, stride, depthwise: true, algorithm }
+    }
+
+    /// A convolution whose `weight` lies directly under `vb`; padding keeps the size at stride 1.
+    pub(crate) fn conv(self, vb: VarBuilder) -> Result<Conv2d> {
+        let groups = if self.depthwise { self.in_channels } else { 1 };
+        let (kh, kw) = self.kernel;
+        let weight = vb.get((self.out_channels, self.in_channels / groups, kh, kw), "weight")?;
+        Ok(self.with_weights(weight, None))
+    }
+
+    /// The same with a `bias`.
+    pub(crate) fn conv_with_bias(self, vb: VarBuilder) -> Result<Conv2d> {
+        let bias = vb.get(self.out_channels, "bias")?;
+        Ok(Conv2d { bias: Some(bias), ..self.conv(vb)? })
+    }
+
+    /// A convolution with weights that exist already.
+    pub(crate) fn with_weights(self, weight: Tensor, bias: Option<Tensor>) -> Conv2d {
+        let (kh, kw) = self.kernel;
+        let params = Conv2dParams {
+            stride: self.stride,
+            padding: (kh / 2, kw / 2),
+            groups: if self.depthwise { self.in_channels } else { 1 },
+        };
+        Conv2d { weight, bias, params, algorithm: self.algorithm }
+    }
+
+    /// A convolution at `conv` followed by a batch-norm at `norm`.
+    pub(crate) fn conv_bn(self, conv: VarBuilder, norm: VarBuilder) -> Result<ConvBn> {
+        Ok(ConvBn { conv: self.conv(conv)?, norm: BatchNorm2d::new(self.out_channels, norm)? })
+    }
+}
+
+impl Conv2d {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = conv2d(x, &self.weight, self.params, self.algorithm)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            None => Ok(y),
+        }
+    }
+}
+
+/// Batch-norm over the channels of `[B, C, H, W]`.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchNorm2d(BatchNorm);
+
+impl BatchNorm2d {
+    pub(crate) fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self(batch_norm(channels, BN_EPS, vb)?))
+    }
+
+    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        if train {
+            return self.0.forward_train(x);
+        }
+        let (scale, shift) = self.affine()?;
+        let as_map = |t: Tensor| t.reshape((1, (), 1, 1));
+        x.broadcast_mul(&as_map(scale)?)?.broadcast_add(&as_map(shift)?)
+    }
+
+    /// Evaluation as `x * scale + shift`, each `[C]`: half the passes over the map, and what
+    /// fusing into a convolution needs.
+    pub(crate) fn affine(&self) -> Result<(Tensor, Tensor)> {
+        let mean = self.0.running_mean().detach();
+        let std = (self.0.running_var().detach() + self.0.eps())?.sqrt()?;
+        let Some((weight, bias)) = self.0.weight_and_bias() else {
+            candle::bail!("batch-norm without weight and bias")
+        };
+        let scale = (weight / std)?;
+        let shift = (bias - (mean * &scale)?)?;
+        Ok((scale, shift))
+    }
+}
+
+/// A convolution followed by batch-norm.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvBn {
+    pub(crate) conv: Conv2d,
+    pub(crate) norm: BatchNorm2d,
+}
+
+impl ConvBn {
+    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.norm.forward_t(&self.conv.forward(x)?, train)
+    }
+
+    /// Weight `[O, I / groups, KH, KW]` and bias `[O]` of the one convolution that equals this
+    /// in evaluation.
+    pub(crate) fn fused(&self) -> Result<(Tensor, Tensor)> {
+        let (scale, shift) = self.norm.affine()?;
+        Ok((self.conv.weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?, shift))
+    }
+}

@@ -1,0 +1,214 @@
+//! GhostNet V1, V2 and V3 as candle modules.
+//!
+//! # Source
+//! GhostNet (arXiv 1911.11907), GhostNetV2 (arXiv 2211.12905), GhostNetV3 (arXiv 2404.11202).
+//! Structure, names and numbers follow timm's `models/ghostnet.py`, whose checkpoints load
+//! unchanged. Differences from the papers, shared with timm: DFC attention pools by the mean and
+//! upsamples by the nearest pixel; it sits only on the expanding ghost module, and not in the
+//! first two bottlenecks; squeeze-and-excitation gates with a hard sigmoid.
+
+mod bottleneck;
+mod dfc;
+mod ghost_module;
+mod head;
+mod layers;
+mod reparam;
+mod squeeze_excite;
+mod trunk;
+
+pub(crate) use trunk::{Node, Trunk};
+
+use crate::config::{Config, Version};
+use crate::pyramid::{Level, Pyramid, Taps};
+use candle::{Result, Tensor, bail};
+use candle_nn::{Func, ModuleT, VarBuilder};
+use head::ClassifierHead;
+
+/// A GhostNet classifier: trunk and head.
+///
+/// # Example
+/// ```
+/// use candle::{DType, Device, Tensor};
+/// use candle_nn::VarBuilder;
+/// use ghostnetv2::{Config, GhostNet};
+/// # fn main() -> candle::Result<()> {
+/// let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
+/// let model = GhostNet::new(&Config::v2(1.0), 1000, vb)?;
+/// let logits = model.forward(&Tensor::zeros((1, 3, 64, 64), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!(logits.dims(), [1, 1000]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct GhostNet {
+    config: Config,
+    trunk: Trunk,
+    head: ClassifierHead,
+}
+
+impl GhostNet {
+    /// A classifier with weights under timm's names.
+    ///
+    /// # Errors
+    /// A configuration that [`Config::check`] refuses, no classes, or what `vb` says of a weight.
+    pub fn new(cfg: &Config, classes: usize, vb: VarBuilder) -> Result<Self> {
+        if classes == 0 {
+            bail!("0 classes: expected at least 1, or GhostNet::no_final_layer")
+        }
+        Self::build(cfg, Some(classes), vb)
+    }
+
+    /// Without `classifier`: gives the 1280 features that it would read.
+    ///
+    /// # Errors
+    /// As [`GhostNet::new`].
+    pub fn no_final_layer(cfg: &Config, vb: VarBuilder) -> Result<Self> {
+        Self::build(cfg, None, vb)
+    }
+
+    fn build(cfg: &Config, classes: Option<usize>, vb: VarBuilder) -> Result<Self> {
+        let trunk = Trunk::new(cfg, Node::LAST, &vb)?;
+        Ok(Self { config: cfg.clone(), trunk, head: ClassifierHead::new(cfg, classes, &vb)? })
+    }
+
+    /// Class scores in evaluation: `[B, 3, H, W]` → `[B, classes]`.
+    ///
+    /// # Errors
+    /// An input of other channels, or a side below [`crate::MIN_SIDE`].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_t(x, false)
+    }
+
+    /// What this network was built from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sums V3's training branches into single convolutions: the same outputs in evaluation up
+    /// to rounding, for a third of the work. Does nothing for V1 and V2.
+    ///
+    /// # Errors
+    /// What candle says of the arithmetic.
+    pub fn fuse(&mut self) -> Result<()> {
+        self.config.reparameterized = self.config.version == Version::V3;
+        self.trunk.fuse()
+    }
+
+    /// The feature pyramid of this network, sharing its weights.
+    pub fn pyramid(&self, taps: Taps, levels: &[Level]) -> Pyramid {
+        Pyramid::from_trunk(&self.config, self.trunk.clone(), taps, levels)
+    }
+
+    /// All five pyramid levels and the class scores, in one pass.
+    ///
+    /// # Shapes
+    /// `[B, 3, H, W]` → five maps as [`Pyramid`] gives them, and `[B, classes]`.
+    ///
+    /// # Errors
+    /// An input of other channels, or a side below [`crate::MIN_SIDE`].
+    pub fn forward_with_features(&self, x: &Tensor, taps: Taps) -> Result<(Vec<Tensor>, Tensor)> {
+        let mut nodes = Level::ALL.map(|level| taps.node(level)).to_vec();
+        if nodes.last() != Some(&Node::LAST) {
+            nodes.push(Node::LAST);
+        }
+        let mut maps = self.trunk.forward_t(x, &nodes, false)?;
+        let Some(last) = maps.last() else { bail!("no map was computed") };
+        let logits = self.head.forward_t(last, false)?;
+        maps.truncate(Level::ALL.len());
+        Ok((maps, logits))
+    }
+}
+
+impl ModuleT for GhostNet {
+    /// `[B, 3, H, W]` → `[B, classes]`.
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        match self.trunk.forward_t(x, &[Node::LAST], train)?.as_slice() {
+            [last] => self.head.forward_t(last, train),
+            _ => bail!("no map was computed"),
+        }
+    }
+}
+
+fn func(model: GhostNet) -> Func<'static> {
+    Func::new(move |xs| model.forward(xs))
+}
+
+/// Refuses a configuration of another version than the function that was called.
+fn expect(version: Version, cfg: &Config) -> Result<()> {
+    if cfg.version != version {
+        bail!("expected a {version:?} configuration, found {}", cfg.name())
+    }
+    Ok(())
+}
+
+/// GhostNet V1 with a classifier, in the form of the candle zoo.
+///
+/// # Errors
+/// As [`GhostNet::new`]; a configuration of another version.
+pub fn ghostnet(cfg: &Config, nclasses: usize, vb: VarBuilder) -> Result<Func<'static>> {
+    expect(Version::V1, cfg)?;
+    Ok(func(GhostNet::new(cfg, nclasses, vb)?))
+}
+
+/// GhostNet V1 up to the 1280 features before the classifier.
+///
+/// # Errors
+/// As [`ghostnet`].
+pub fn ghostnet_no_final_layer(cfg: &Config, vb: VarBuilder) -> Result<Func<'static>> {
+    expect(Version::V1, cfg)?;
+    Ok(func(GhostNet::no_final_layer(cfg, vb)?))
+}
+
+/// GhostNetV2 with a classifier, in the form of the candle zoo.
+///
+/// # Errors
+/// As [`GhostNet::new`]; a configuration of another version.
+///
+/// # Example
+/// ```
+/// use candle::{DType, Device, Tensor};
+/// use candle_nn::{Module, VarBuilder};
+/// use ghostnetv2::{Config, ghostnetv2};
+/// # fn main() -> candle::Result<()> {
+/// let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
+/// let model = ghostnetv2(&Config::v2(1.0), 1000, vb)?;
+/// let logits = model.forward(&Tensor::zeros((1, 3, 64, 96), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!(logits.dims(), [1, 1000]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn ghostnetv2(cfg: &Config, nclasses: usize, vb: VarBuilder) -> Result<Func<'static>> {
+    expect(Version::V2, cfg)?;
+    Ok(func(GhostNet::new(cfg, nclasses, vb)?))
+}
+
+/// GhostNetV2 up to the 1280 features before the classifier.
+///
+/// # Errors
+/// As [`ghostnetv2()`].
+pub fn ghostnetv2_no_final_layer(cfg: &Config, vb: VarBuilder) -> Result<Func<'static>> {
+    expect(Version::V2, cfg)?;
+    Ok(func(GhostNet::no_final_layer(cfg, vb)?))
+}
+
+/// GhostNetV3 with a classifier, in the form of the candle zoo; its branches are fused.
+///
+/// # Errors
+/// As [`GhostNet::new`]; a configuration of another version.
+pub fn ghostnetv3(cfg: &Config, nclasses: usize, vb: VarBuilder) -> Result<Func<'static>> {
+    expect(Version::V3, cfg)?;
+    let mut model = GhostNet::new(cfg, nclasses, vb)?;
+    model.fuse()?;
+    Ok(func(model))
+}
+
+/// GhostNetV3 up to the 1280 features before the classifier; its branches are fused.
+///
+/// # Errors
+/// As [`ghostnetv3`].
+pub fn ghostnetv3_no_final_layer(cfg: &Config, vb: VarBuilder) -> Result<Func<'static>> {
+    expect(Version::V3, cfg)?;
+    let mut model = GhostNet::no_final_layer(cfg, vb)?;
+    model.fuse()?;
+    Ok(func(model))
+}

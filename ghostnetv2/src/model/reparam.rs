@@ -1,0 +1,117 @@
+//! GhostNetV3's reparameterisation: parallel branches in training that sum into one convolution.
+//!
+//! # Source
+//! GhostNetV3 (arXiv 2404.11202), section 3.1; branches and names as timm's `GhostModuleV3`.
+
+use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec};
+use candle::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// Parallel convolution branches of each kind: three in every checkpoint.
+const BRANCHES: usize = 3;
+
+/// A convolution with normalisation in the form that its version and life stage give it.
+#[derive(Clone, Debug)]
+pub(crate) enum ConvUnit {
+    /// V1 and V2: one convolution, one batch-norm.
+    ConvBn(ConvBn),
+    /// V3 in training.
+    Branches(Branches),
+    /// V3 after fusing: one convolution with a bias.
+    Fused(Conv2d),
+}
+
+impl ConvUnit {
+    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        match self {
+            Self::ConvBn(unit) => unit.forward_t(x, train),
+            Self::Branches(unit) => unit.forward_t(x, train),
+            Self::Fused(conv) => conv.forward(x),
+        }
+    }
+
+    /// Replaces branches by the one convolution that equals them in evaluation.
+    pub(crate) fn fuse(&mut self) -> Result<()> {
+        if let Self::Branches(branches) = self {
+            *self = Self::Fused(branches.fused()?);
+        }
+        Ok(())
+    }
+}
+
+/// `Σ conv_i(x) + scale(x) + skip(x)`, each with a batch-norm of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Branches {
+    spec: ConvSpec,
+    /// `{name}_rpr_conv.{i}`: full kernels.
+    convs: Vec<ConvBn>,
+    /// `{name}_rpr_scale`: a 1x1 kernel.
+    scale: Option<ConvBn>,
+    /// `{name}_rpr_skip`: a batch-norm on the identity.
+    skip: Option<BatchNorm2d>,
+}
+
+impl Branches {
+    /// Branches under the checkpoint's prefix `name`: `primary` has none but the full kernels,
+    /// `dw` a 1x1 branch too, `cheap` also the identity.
+    pub(crate) fn new(spec: ConvSpec, name: &str, vb: &VarBuilder) -> Result<Self> {
+        let conv_bn = |spec: ConvSpec, vb: VarBuilder| spec.conv_bn(vb.pp("conv"), vb.pp("bn1"));
+        let convs = (0..BRANCHES)
+            .map(|i| conv_bn(spec, vb.pp(format!("{name}_rpr_conv.{i}"))))
+            .collect::<Result<Vec<_>>>()?;
+        let scale = if spec.depthwise {
+            let one = ConvSpec { kernel: (1, 1), ..spec };
+            Some(conv_bn(one, vb.pp(format!("{name}_rpr_scale")))?)
+        } else {
+            None
+        };
+        let skip = if spec.depthwise && spec.stride == 1 {
+            Some(BatchNorm2d::new(spec.out_channels, vb.pp(format!("{name}_rpr_skip")))?)
+        } else {
+            None
+        };
+        Ok(Self { spec, convs, scale, skip })
+    }
+
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let mut terms = Vec::with_capacity(BRANCHES + 2);
+        for conv in self.scale.iter().chain(&self.convs) {
+            terms.push(conv.forward_t(x, train)?);
+        }
+        if let Some(skip) = &self.skip {
+            terms.push(skip.forward_t(x, train)?);
+        }
+        sum(terms)
+    }
+
+    fn fused(&self) -> Result<Conv2d> {
+        let (mut weights, mut biases) = (Vec::new(), Vec::new());
+        for conv in &self.convs {
+            let (weight, bias) = conv.fused()?;
+            weights.push(weight);
+            biases.push(bias);
+        }
+        if let Some(scale) = &self.scale {
+            let (weight, bias) = scale.fused()?;
+            weights.push(centred(&weight, self.spec.kernel)?);
+            biases.push(bias);
+        }
+        if let Some(skip) = &self.skip {
+            let (scale, shift) = skip.affine()?;
+            weights.push(centred(&scale.reshape(((), 1, 1, 1))?, self.spec.kernel)?);
+            biases.push(shift);
+        }
+        Ok(self.spec.with_weights(sum(weights)?, Some(sum(biases)?)))
+    }
+}
+
+/// A 1x1 kernel as the centre of a larger one.
+fn centred(weight: &Tensor, (kh, kw): (usize, usize)) -> Result<Tensor> {
+    weight.pad_with_zeros(2, kh / 2, kh / 2)?.pad_with_zeros(3, kw / 2, kw / 2)
+}
+
+fn sum(terms: Vec<Tensor>) -> Result<Tensor> {
+    let mut terms = terms.into_iter();
+    let first = terms.next().ok_or_else(|| candle::Error::Msg("a sum of no branches".into()))?;
+    terms.try_fold(first, |sum, term| sum + term)
+}

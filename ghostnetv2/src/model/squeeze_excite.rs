@@ -1,0 +1,40 @@
+//! Squeeze-and-excitation with a hard-sigmoid gate.
+//!
+//! # Source
+//! MobileNetV3 (arXiv 1905.02244), section 5.3; widths as timm's `_SE_LAYER` for GhostNet.
+
+use super::layers::{Conv2d, ConvSpec};
+use crate::config::make_divisible;
+use crate::ops::{ConvAlgorithm, global_avg_pool};
+use candle::{Result, Tensor};
+use candle_nn::{VarBuilder, ops::hard_sigmoid};
+
+/// A gate per channel from the mean of all channels.
+#[derive(Clone, Debug)]
+pub(crate) struct SqueezeExcite {
+    conv_reduce: Conv2d,
+    conv_expand: Conv2d,
+}
+
+impl SqueezeExcite {
+    pub(crate) fn new(
+        channels: usize,
+        ratio: f64,
+        algorithm: ConvAlgorithm,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let reduced = make_divisible(channels as f64 * ratio);
+        let pointwise = |from, to| ConvSpec::pointwise(from, to, algorithm);
+        Ok(Self {
+            conv_reduce: pointwise(channels, reduced).conv_with_bias(vb.pp("conv_reduce"))?,
+            conv_expand: pointwise(reduced, channels).conv_with_bias(vb.pp("conv_expand"))?,
+        })
+    }
+
+    /// `[B, C, H, W]` → the same, each channel scaled by its gate in [0, 1].
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let squeezed = global_avg_pool(x)?; // [B, C, 1, 1]
+        let reduced = self.conv_reduce.forward(&squeezed)?.relu()?;
+        x.broadcast_mul(&hard_sigmoid(&self.conv_expand.forward(&reduced)?)?)
+    }
+}

@@ -1,0 +1,15 @@
+//! Operations that stock candle lacks, does slowly, or differentiates wrongly.
+//!
+//! Everything here takes `[B, C, H, W]` tensors of any layout, works on every device, and has
+//! gradients that are right at odd sizes and for tensors used more than once.
+
+mod conv2d;
+mod depthwise;
+mod pool;
+mod taps;
+mod upsample;
+
+pub use conv2d::{Conv2dParams, ConvAlgorithm, conv2d};
+pub use depthwise::depthwise_conv2d;
+pub use pool::{avg_pool2x2, global_avg_pool};
+pub use upsample::upsample_nearest2d;

@@ -1,0 +1,16 @@
+//! Checkpoints: where they are, what is in them, and whether they fit.
+//!
+//! A [`ModelSource`] says where (a name on the hub, a folder, a file); opening it gives a
+//! [`Checkpoint`], whose tensors are checked; loading it into a network fails with all missing,
+//! unexpected and mis-shaped tensors in one message, or gives a network with every weight set.
+
+mod checkpoint;
+mod format;
+mod infer;
+mod ledger;
+mod source;
+mod timm_config;
+
+pub use checkpoint::Checkpoint;
+pub use source::ModelSource;
+pub use timm_config::TimmConfig;

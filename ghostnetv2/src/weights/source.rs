@@ -1,0 +1,172 @@
+//! Where a model comes from: a name on the hub, a folder, a file, or the program itself.
+
+use super::{Checkpoint, TimmConfig};
+use crate::{Config, Error};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// timm's names with published weights, and the tag under which they are published.
+const PUBLISHED: [&str; 5] =
+    ["ghostnet_100", "ghostnetv2_100", "ghostnetv2_130", "ghostnetv2_160", "ghostnetv3_100"];
+const TAG: &str = "in1k";
+const WEIGHTS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
+
+/// Larger files are no checkpoint of these networks; also ends reads of endless devices.
+const MAX_WEIGHTS: u64 = 4 << 30;
+const MAX_CONFIG: u64 = 64 << 20;
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A repository on the Hugging Face hub, with `model.safetensors` and `config.json`.
+    #[cfg(feature = "hub")]
+    Hub(crate::hub::RepoId),
+    /// A folder with the same two files.
+    Folder(PathBuf),
+    /// A safetensors file; a `config.json` beside it is read too.
+    File(PathBuf),
+    /// Weights that are part of the program.
+    Embedded {
+        /// For messages.
+        name: &'static str,
+        /// A safetensors file.
+        weights: &'static [u8],
+        /// A `config.json`.
+        config: &'static str,
+    },
+}
+
+impl ModelSource {
+    /// Understands what users type: `ghostnetv2_100` (timm's name, optionally with its tag),
+    /// `hf:org/repo[@revision]`, a folder, or a `.safetensors` file.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] that lists what there is.
+    ///
+    /// # Example
+    /// ```
+    /// use ghostnetv2::weights::ModelSource;
+    /// # #[cfg(feature = "hub")]
+    /// assert_eq!(
+    ///     ModelSource::parse("ghostnetv2_100").unwrap(),
+    ///     ModelSource::parse("hf:timm/ghostnetv2_100.in1k").unwrap(),
+    /// );
+    /// assert!(ModelSource::parse("resnet50").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if let Some(repo) = text.strip_prefix("hf:") {
+            return Self::hub(text, repo);
+        }
+        let base = text.split('.').next().unwrap_or(text);
+        if Config::from_name(base).is_some() && !Path::new(text).exists() {
+            if !PUBLISHED.contains(&base) {
+                return Err(unknown(text, "its weights were never published"));
+            }
+            let tagged = if base == text { format!("{base}.{TAG}") } else { text.to_owned() };
+            return Self::hub(text, &format!("timm/{tagged}"));
+        }
+        Self::path(text.into()).map_err(|error| match error {
+            Error::Io { .. } => unknown(text, "no file or folder of that name either"),
+            other => other,
+        })
+    }
+
+    /// A folder or a file.
+    ///
+    /// # Errors
+    /// A path that does not exist or can't be looked at.
+    pub fn path(path: PathBuf) -> Result<Self, Error> {
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => Ok(Self::Folder(path)),
+            Ok(_) => Ok(Self::File(path)),
+            Err(source) => Err(Error::Io { path, source }),
+        }
+    }
+
+    #[cfg(feature = "hub")]
+    fn hub(_: &str, repo: &str) -> Result<Self, Error> {
+        Ok(Self::Hub(crate::hub::RepoId::parse(repo)?))
+    }
+
+    #[cfg(not(feature = "hub"))]
+    fn hub(text: &str, _: &str) -> Result<Self, Error> {
+        Err(unknown(text, "this program was built without the hub feature"))
+    }
+
+    /// Reads weights and configuration, through `hub` where they are there.
+    ///
+    /// # Errors
+    /// Whatever keeps the files from being found, read or trusted.
+    #[cfg(feature = "hub")]
+    pub fn open(
+        &self,
+        hub: &crate::hub::Hub,
+        progress: &mut dyn crate::hub::Progress,
+    ) -> Result<Checkpoint, Error> {
+        let Self::Hub(repo) = self else { return self.open_local() };
+        let config = hub.get(repo, CONFIG, None, progress)?;
+        let weights = hub.get(repo, WEIGHTS, None, progress)?;
+        read_weights(&weights, Some(read_config(&config)?))
+    }
+
+    /// Reads weights and configuration from this machine.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::from_bytes`] and [`TimmConfig::parse`]; a source on the hub.
+    pub fn open_local(&self) -> Result<Checkpoint, Error> {
+        match self {
+            #[cfg(feature = "hub")]
+            Self::Hub(repo) => Err(unknown(&repo.to_string(), "it is on the hub, not here")),
+            Self::Folder(folder) => {
+                let config = read_config(&folder.join(CONFIG))?;
+                read_weights(&folder.join(WEIGHTS), Some(config))
+            }
+            Self::File(file) => {
+                let beside = file.with_file_name(CONFIG);
+                let config = if beside.is_file() { Some(read_config(&beside)?) } else { None };
+                // Others use that name too.
+                read_weights(file, config.filter(TimmConfig::names_a_network))
+            }
+            Self::Embedded { name, weights, config } => {
+                let config = TimmConfig::parse(*name, config.as_bytes())?;
+                Checkpoint::from_bytes(*name, weights, Some(config))
+            }
+        }
+    }
+}
+
+fn read_config(path: &Path) -> Result<TimmConfig, Error> {
+    TimmConfig::parse(path.display().to_string(), &read(path, MAX_CONFIG)?)
+}
+
+fn read_weights(path: &Path, config: Option<TimmConfig>) -> Result<Checkpoint, Error> {
+    Checkpoint::from_bytes(path.display().to_string(), &read(path, MAX_WEIGHTS)?, config)
+}
+
+/// A whole regular file, looked at before it is read: a pipe would block for ever.
+fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let not_a_file = |reason: String| Error::NotAFile { path: path.into(), reason };
+    let meta = fs::metadata(path).map_err(io)?;
+    if !meta.is_file() {
+        let what = if meta.is_dir() { "a folder" } else { "not a regular file" };
+        return Err(not_a_file(format!("{what}: expected a file")));
+    }
+    if meta.len() > max {
+        return Err(not_a_file(format!("{} bytes: expected at most {max}", meta.len())));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+    File::open(path).map_err(io)?.take(max).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+fn unknown(name: &str, why: &str) -> Error {
+    let remedy = format!(
+        "{why}; expected one of {}, hf:org/repo[@revision], a folder with {WEIGHTS} and {CONFIG}, \
+         or a .safetensors file",
+        PUBLISHED.join(", ")
+    );
+    Error::UnknownModel { name: name.into(), remedy }
+}

@@ -1,0 +1,9 @@
+//! Whole networks against timm: fixtures by `scripts/make_model_fixtures.py` and
+//! `scripts/make_gradient_fixture.py`, weights by formula.
+
+mod fixture;
+mod formula;
+mod gradients;
+mod keys;
+mod odd_sizes;
+mod parity;

@@ -1,0 +1,42 @@
+//! Pooling and nearest upsampling, where candle's own gradients are wrong or missing.
+
+use crate::finite_differences::{check, values};
+use candle::{Result, Tensor};
+use ghostnetv2::ops::{avg_pool2x2, global_avg_pool, upsample_nearest2d};
+
+#[test]
+fn values_are_pytorchs() -> Result<()> {
+    // torch.nn.functional.avg_pool2d(x, 2) and interpolate(x, size=7) drop and floor.
+    let row = Tensor::arange(0f32, 7., &candle::Device::Cpu)?.reshape((1, 1, 1, 7))?;
+    let x = row.broadcast_as((1, 1, 3, 7))?;
+    assert_eq!(avg_pool2x2(&x)?.flatten_all()?.to_vec1::<f32>()?, [0.5, 2.5, 4.5]);
+    let x = row.narrow(3, 0, 3)?;
+    let y = upsample_nearest2d(&x, (2, 7))?;
+    assert_eq!(y.flatten_to(2)?.get(0)?.to_vec1::<f32>()?, [0., 0., 0., 1., 1., 2., 2.]);
+    Ok(())
+}
+
+
+
+#[test]
+fn gradients_at_odd_sizes() -> Result<()> {
+    for (h, w) in [(7, 7), (2, 5), (3, 8), (13, 2)] {
+        let x = [values(1, (2, 3, h, w))];
+        check(&format!("pool {h}x{w}"), &x, |o| avg_pool2x2(&o[0]))?;
+        check(&format!("global {h}x{w}"), &x, |o| global_avg_pool(&o[0]))?;
+        for to in [(7, 7), (1, 1), (2 * h, 2 * w), (h, w), (h + 5, 3)] {
+            let name = format!("upsample {h}x{w} to {to:?}");
+            check(&name, &x, |o| upsample_nearest2d(&o[0], to))?;
+        }
+    }
+    // What DFC attention does at 224 pixels: 7 to 3 and back to 7.
+    check("7 to 3 to 7", &[values(2, (1, 2, 7, 7))], |o| {
+        upsample_nearest2d(&avg_pool2x2(&o[0])?, (7, 7))
+    })
+}
+
+#[test]
+fn empty_maps_are_refused() {
+    assert!(avg_pool2x2(&values(1, (1, 1, 1, 4))).is_err());
+    assert!(upsample_nearest2d(&values(1, (1, 1, 0, 4)), (2, 2)).is_err());
+}

@@ -1,0 +1,77 @@
+//! Files that are cut, padded, hostile, or not weights at all.
+
+use crate::files::{raw, serialized, tensors};
+use candle::{DType, Device, Tensor};
+use ghostnetv2::weights::Checkpoint;
+use ghostnetv2::{Config, Error};
+use safetensors::Dtype;
+
+fn error(bytes: &[u8]) -> Error {
+    Checkpoint::from_bytes("w.safetensors", bytes, None).expect_err("was accepted")
+}
+
+#[test]
+fn every_cut_of_a_small_file_is_refused() {
+    let whole = raw("conv_stem.weight", Dtype::F32, &[2, 1], &[0; 8]);
+    assert!(Checkpoint::from_bytes("w", &whole, None).is_ok());
+    for len in 0..whole.len() {
+        let text = error(&whole[..len]).to_string();
+        assert!(text.starts_with("w.safetensors"), "{len}: {text}");
+    }
+    let mut longer = whole.clone();
+    longer.push(0);
+    assert!(matches!(error(&longer), Error::Safetensors { .. }));
+}
+
+#[test]
+fn hostile_headers_are_refused() {
+    let file = |header: &str| {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes
+    };
+    let overlap = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+                      "b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let overflow = r#"{"a":{"dtype":"F32","shape":[9223372036854775807,2,2],"data_offsets":[0,4]}}"#;
+    let span = r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}"#;
+    let backwards = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#;
+    for header in [overlap, overflow, span, backwards, "[]", "{", "{\"a\":1}", "\u{feff}{}"] {
+        let mut bytes = file(header);
+        bytes.extend([0; 4]);
+        assert!(matches!(error(&bytes), Error::Safetensors { .. } | Error::Format { .. }), "{header}");
+    }
+    for length in [u64::MAX, 1 << 40, 100_000_001] {
+        let mut bytes = length.to_le_bytes().to_vec();
+        bytes.extend(b"{}");
+        assert!(matches!(error(&bytes), Error::Safetensors { .. }));
+    }
+    let mut not_text = 2u64.to_le_bytes().to_vec();
+    not_text.extend([0xff, 0xfe]);
+    assert!(matches!(error(&not_text), Error::Safetensors { .. }));
+}
+
+#[test]
+fn values_must_be_numbers_and_variances_not_negative() {
+    let mut tensors = tensors(&Config::v2(0.25), 3);
+    let set = |tensors: &mut crate::files::Tensors, name: &str, value: f32| {
+        let tensor = Tensor::full(value, tensors[name].shape(), &Device::Cpu).unwrap();
+        tensors.insert(name.into(), tensor);
+    };
+    set(&mut tensors, "bn1.bias", f32::NAN);
+    set(&mut tensors, "classifier.bias", f32::INFINITY);
+    set(&mut tensors, "blocks.0.0.ghost1.primary_conv.1.running_var", -1e-3);
+    let text = error(&serialized(&tensors, DType::F32)).to_string();
+    for expected in ["bn1.bias: 4 of 4", "classifier.bias: 3 of 3", "primary_conv.1.running_var"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn only_floats_are_weights() {
+    let text = error(&raw("bn1.weight", Dtype::I64, &[1], &[0; 8])).to_string();
+    assert!(text.contains("bn1.weight") && text.contains("I64"), "{text}");
+    assert!(matches!(error(&raw("a", Dtype::F8_E4M3, &[2], &[0; 2])), Error::Dtype { .. }));
+    // PyTorch's counters are the one exception.
+    let counters = raw("bn1.num_batches_tracked", Dtype::I64, &[], &[0; 8]);
+    assert!(Checkpoint::from_bytes("w", &counters, None).unwrap().tensors().is_empty());
+}
