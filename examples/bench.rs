@@ -104,7 +104,11 @@ fn networks(args: &Args) -> Result<Vec<(Backend, GhostNet)>> {
     let checkpoint = match &args.weights {
         Some(file) => Some(ModelSource::path(file.clone())?.open_local()?),
         None => {
-            GhostNet::new(&config, 1000, VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu))?;
+            GhostNet::new(
+                &config,
+                1000,
+                VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu),
+            )?;
             None
         }
     };

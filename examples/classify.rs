@@ -96,7 +96,11 @@ fn run(args: &Args) -> Result<Outcome> {
         model.labels = Labels::of_file(file, model.classes)?;
     }
     let classes = model.classes;
-    note(&format!("model built: {}, {classes} classes, {}", model.net.config().name(), model.origin));
+    note(&format!(
+        "model built: {}, {classes} classes, {}",
+        model.net.config().name(),
+        model.origin
+    ));
     let loading = start.elapsed();
 
     let mut session = Session { args, model: &model, timing: Timing::default() };
@@ -124,10 +128,11 @@ fn files(args: &Args) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The pictures that ship, where the program was built or where it runs.
+/// The pictures that ship: where the program was built, else where it runs.
 fn samples() -> PathBuf {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/samples");
-    if built.is_dir() { built } else { "assets/samples".into() }
+    let here = PathBuf::from("assets/samples");
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("assets").join("samples");
+    if here.is_dir() || !built.is_dir() { here } else { built }
 }
 
 struct Session<'a> {
@@ -209,8 +214,10 @@ impl Session<'_> {
             TapsArg::StageEnds => Taps::StageEnds,
         };
         let (maps, logits) = self.model.net.forward_with_features(input, taps)?;
-        let mut named = vec![("input".to_owned(), input.clone()), ("logits".to_owned(), logits.clone())];
-        named.extend(Level::ALL.iter().zip(maps).map(|(level, map)| (level.name().to_owned(), map)));
+        let mut named =
+            vec![("input".to_owned(), input.clone()), ("logits".to_owned(), logits.clone())];
+        named
+            .extend(Level::ALL.iter().zip(maps).map(|(level, map)| (level.name().to_owned(), map)));
         tensors::write(path, named)?;
         Ok(logits)
     }
@@ -249,6 +256,10 @@ impl Timing {
         let each = |d: Duration| ms(d) / self.pictures.max(1) as f64;
         eprintln!("loading    {:9.2} ms", ms(loading));
         eprintln!("reading    {:9.2} ms, {:.2} a picture", ms(self.reading), each(self.reading));
-        eprintln!("computing  {:9.2} ms, {:.2} a picture", ms(self.computing), each(self.computing));
+        eprintln!(
+            "computing  {:9.2} ms, {:.2} a picture",
+            ms(self.computing),
+            each(self.computing)
+        );
     }
 }

@@ -87,81 +87,92 @@ fn layers() -> Result<Vec<DepthwiseShape>, ShapeError> {
     Ok(layers)
 }
 
-/// One layer with everything that its kernels read and write.
+/// Memory for every layer in turn, as an engine would lay it out: a layer finds its input and its
+/// output where an earlier one had them.
 struct Buffers {
-    shape: DepthwiseShape,
     x: Vec<f32>,
     w: Vec<f32>,
     y: Vec<f32>,
-    gx: Vec<f32>,
-    gw: Vec<f32>,
 }
 
 impl Buffers {
-    fn new(shape: &DepthwiseShape) -> Self {
-        let ramp = |len: usize| (0..len).map(|i| (i % 17) as f32 / 16.0 - 0.5).collect::<Vec<_>>();
+    fn new(layers: &[DepthwiseShape]) -> Self {
+        let ramp = |len: fn(&DepthwiseShape) -> usize| {
+            let len = layers.iter().map(len).max().unwrap_or_default();
+            (0..len).map(|i| (i % 17) as f32 / 16.0 - 0.5).collect()
+        };
         Self {
-            shape: *shape,
-            x: ramp(shape.input_len()),
-            w: ramp(shape.weight_len()),
-            y: ramp(shape.output_len()),
-            gx: ramp(shape.input_len()),
-            gw: ramp(shape.weight_len()),
+            x: ramp(DepthwiseShape::input_len),
+            w: ramp(DepthwiseShape::weight_len),
+            y: ramp(DepthwiseShape::output_len),
         }
+    }
+
+    fn of(&mut self, shape: &DepthwiseShape) -> (&mut [f32], &mut [f32], &mut [f32]) {
+        (
+            &mut self.x[..shape.input_len()],
+            &mut self.w[..shape.weight_len()],
+            &mut self.y[..shape.output_len()],
+        )
     }
 }
 
 fn report(isa: AnyIsa, layers: &[DepthwiseShape]) -> Result<(), String> {
     let outputs: usize = layers.iter().map(DepthwiseShape::output_len).sum();
-    println!("{} layers, {outputs} outputs, {}", layers.len(), isa.name());
-    println!(
-        "kernel    size stride layers   forward ms (GFLOP/s)   x gradient   w gradient   naive"
-    );
+    println!("{} layers, {outputs} outputs, {}; medians in ms", layers.len(), isa.name());
+    let mut keys: Vec<_> = layers.iter().map(key).collect();
+    keys.sort_unstable();
+    keys.dedup();
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| error.to_string())?;
-        println!("{threads} thread(s)");
-        let mut keys: Vec<_> = layers.iter().map(key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for group in keys {
-            let layers: Vec<_> = layers.iter().filter(|layer| key(layer) == group).collect();
-            let (size, kernel, stride) = (group.0, group.1, group.2);
-            print!("{}x{} {size:>10} {:>6} {:>6}", kernel.0, kernel.1, stride.0, layers.len());
+        println!("\n{threads} thread(s)");
+        println!("size kernel stride layers  forward GFLOP/s  x gradient  w gradient   naive");
+        for group in &keys {
+            let layers: Vec<_> = layers.iter().filter(|l| key(l) == *group).copied().collect();
+            let &(size, (kh, kw), stride) = group;
+            print!("{size:>4}    {kh}x{kw} {stride:>6} {:>6}", layers.len());
             pool.install(|| line(isa, &layers));
         }
-        print!("all                {:>12}", layers.len());
-        pool.install(|| line(isa, &layers.iter().collect::<Vec<_>>()));
+        print!("all                {:>6}", layers.len());
+        pool.install(|| line(isa, layers));
     }
     Ok(())
 }
 
-fn key(layer: &DepthwiseShape) -> (usize, (usize, usize), (usize, usize)) {
-    (layer.input().0, layer.kernel(), layer.stride())
+/// What layers of one line have in common: picture size, kernel, stride.
+fn key(layer: &DepthwiseShape) -> (usize, (usize, usize), usize) {
+    (layer.input().0, layer.kernel(), layer.stride().0)
 }
 
 /// Times all operations on the given layers and prints the rest of a line.
-fn line(isa: AnyIsa, layers: &[&DepthwiseShape]) {
+fn line(isa: AnyIsa, layers: &[DepthwiseShape]) {
     let flops: usize =
         layers.iter().map(|l| 2 * l.output_len() * l.kernel().0 * l.kernel().1).sum();
-    let mut buffers: Vec<Buffers> = layers.iter().map(|shape| Buffers::new(shape)).collect();
-    let forward =
-        median_ms(&mut buffers, |b| forward_on(isa, &b.shape, &b.x, &b.w, None, &mut b.y));
-    let input = median_ms(&mut buffers, |b| grad_input_on(isa, &b.shape, &b.w, &b.y, &mut b.gx));
-    let weight = median_ms(&mut buffers, |b| grad_weight_on(isa, &b.shape, &b.x, &b.y, &mut b.gw));
-    let naive = median_ms(&mut buffers, |b| Ok(naive_forward(&b.shape, &b.x, &b.w, &mut b.y)));
+    let forward = median_ms(layers, |l, x, w, y| forward_on(isa, l, x, w, None, y));
+    let input = median_ms(layers, |l, gx, w, gy| grad_input_on(isa, l, w, gy, gx));
+    let weight = median_ms(layers, |l, x, gw, gy| grad_weight_on(isa, l, x, gy, gw));
+    let naive = median_ms(layers, |l, x, w, y| {
+        naive_forward(l, x, w, y);
+        Ok(())
+    });
     let rate = flops as f64 / forward / 1e6;
-    println!("   {forward:>10.3} ({rate:>5.1}) {input:>17.3} {weight:>12.3} {naive:>9.3}");
+    println!(" {forward:>8.3} {rate:>7.1} {input:>11.3} {weight:>11.3} {naive:>7.2}");
 }
 
-/// The median time of running `step` on every layer.
-fn median_ms(layers: &mut [Buffers], step: impl Fn(&mut Buffers) -> Result<(), ShapeError>) -> f64 {
+/// The median time of running `step` on every layer, with the layer's x, w and y.
+fn median_ms(
+    layers: &[DepthwiseShape],
+    step: impl Fn(&DepthwiseShape, &mut [f32], &mut [f32], &mut [f32]) -> Result<(), ShapeError>,
+) -> f64 {
+    let mut buffers = Buffers::new(layers);
     let mut times = Vec::with_capacity(REPETITIONS);
     for repetition in 0..WARM_UP + REPETITIONS {
         let start = Instant::now();
-        for layer in layers.iter_mut() {
-            step(layer).expect("the buffers were made for the shape");
-            black_box(&mut *layer);
+        for layer in layers {
+            let (x, w, y) = buffers.of(layer);
+            step(layer, x, w, y).expect("the slices were cut for the shape");
+            black_box(&mut buffers);
         }
         if repetition >= WARM_UP {
             times.push(start.elapsed().as_secs_f64() * 1e3);

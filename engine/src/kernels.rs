@@ -1,5 +1,8 @@
 //! The kernels, one module per operator.
 
+// Loops over registers count what they index several arrays with.
+#![allow(clippy::needless_range_loop)]
+
 pub mod depthwise;
 #[doc(hidden)]
 pub mod reference;

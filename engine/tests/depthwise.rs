@@ -38,7 +38,7 @@ fn check(shape: &DepthwiseShape) {
     let inputs = Inputs::whole(shape);
     let expected = Results::reference(shape, &inputs);
     for isa in AnyIsa::available() {
-        let results = Results::on(isa, shape, &inputs).unwrap();
+        let results = Results::on(isa, shape, &inputs).expect("the slices fit the shape");
         assert_eq!(results.y, expected.y, "forward of {shape:?} on {}", isa.name());
         assert_eq!(results, expected, "{shape:?} on {}", isa.name());
     }
@@ -116,6 +116,19 @@ fn kernels_larger_than_the_picture() {
     let error = DepthwiseShape::new(1, 1, (3, 3), (6, 5), (1, 1), (1, 1)).unwrap_err();
     let expected = ShapeError::KernelTooLarge { kernel: (6, 5), input: (3, 3), padding: (1, 1) };
     assert_eq!(error, expected);
+}
+
+#[test]
+fn strides_far_beyond_the_picture() {
+    for stride in [100, 1 << 40, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+        for kernel in [(1, 1), (3, 3), (2, 4)] {
+            for padding in [(0, 0), (1, 2), (3, 5)] {
+                check(&DepthwiseShape::new(2, 2, (6, 9), kernel, (stride, 1), padding).unwrap());
+                check(&DepthwiseShape::new(2, 2, (6, 9), kernel, (1, stride), padding).unwrap());
+                check(&DepthwiseShape::new(2, 2, (6, 9), kernel, (stride, 2), padding).unwrap());
+            }
+        }
+    }
 }
 
 /// The values of x that no output uses, and the edges, must not leak a NaN or an infinity.

@@ -74,7 +74,8 @@ impl DeviceArgs {
 }
 
 fn missing(feature: &str) -> anyhow::Error {
-    let text = format!("this program was built without {feature}: run it with --features {feature}");
+    let text =
+        format!("this program was built without {feature}: run it with --features {feature}");
     Usage(text).into()
 }
 

@@ -80,7 +80,8 @@ mod tests {
             fs::write(at(name), "").unwrap();
         }
         let names = |arguments: &[PathBuf]| -> Vec<String> {
-            let relative = |path: PathBuf| path.strip_prefix(root.path()).unwrap().display().to_string();
+            let relative =
+                |path: PathBuf| path.strip_prefix(root.path()).unwrap().display().to_string();
             expand(arguments).unwrap().into_iter().map(relative).collect()
         };
         assert_eq!(names(&[root.path().into()]), ["a.png", "b.JPG", "odd[1].png", "sub/c.webp"]);

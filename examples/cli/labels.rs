@@ -59,7 +59,8 @@ impl Labels {
         let words: Vec<String> = text.trim_end().lines().map(|l| l.trim().to_owned()).collect();
         if words.len() != classes {
             let (path, lines) = (path.display(), words.len());
-            let text = format!("{path}: {lines} labels for {classes} classes: expected one per line");
+            let text =
+                format!("{path}: {lines} labels for {classes} classes: expected one per line");
             return Err(Usage(text)).context("--labels");
         }
         Ok(Self { words, wnids: None })

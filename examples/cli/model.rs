@@ -138,7 +138,9 @@ impl ModelArgs {
             .with_context(|| format!("pretrained_cfg of {}", checkpoint.origin()))?;
         let Some(size) = &self.size else { return Ok(preprocess) };
         let (height, width) = parse_size(size)?;
-        preprocess.with_size(height, width).map_err(|error| Usage(format!("--size: {error}")).into())
+        preprocess
+            .with_size(height, width)
+            .map_err(|error| Usage(format!("--size: {error}")).into())
     }
 }
 
@@ -148,8 +150,10 @@ impl ModelArgs {
 /// [`Usage`] with what was expected.
 pub fn named(which: &str) -> Result<Config> {
     Config::from_name(which).ok_or_else(|| {
-        let text = format!("--which {which}: expected a name such as ghostnetv2_100: ghostnet, \
-                            ghostnetv2 or ghostnetv3, and the width in hundredths");
+        let text = format!(
+            "--which {which}: expected a name such as ghostnetv2_100: ghostnet, \
+                            ghostnetv2 or ghostnetv3, and the width in hundredths"
+        );
         Usage(text).into()
     })
 }
@@ -162,7 +166,8 @@ pub fn parse_size(text: &str) -> Result<(u32, u32)> {
     let (height, width) = text.split_once('x').unwrap_or((text, text));
     let side = |side: &str| side.parse::<u32>().ok().filter(|&n| n as usize >= MIN_SIDE);
     side(height).zip(side(width)).ok_or_else(|| {
-        let text = format!("--size {text}: expected N or HxW with sides of at least {MIN_SIDE} pixels");
+        let text =
+            format!("--size {text}: expected N or HxW with sides of at least {MIN_SIDE} pixels");
         Usage(text).into()
     })
 }

@@ -41,7 +41,8 @@ pub fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<()> {
     let views = bytes
         .iter()
         .map(|(name, shape, data)| {
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data)?;
+            let view =
+                safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data)?;
             Ok((name.as_str(), view))
         })
         .collect::<Result<HashMap<_, _>, safetensors::SafeTensorError>>()?;

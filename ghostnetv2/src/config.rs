@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn channels_are_timms() {
         // num_chs of timm 1.0.31: stem, then the outs 24, 40, 80, 112, 160 and the last 960.
-        let channels = |width| [16, 24, 40, 80, 112, 160, 960].map(|c| Config::v2(width).channels(c));
+        let channels =
+            |width| [16, 24, 40, 80, 112, 160, 960].map(|c| Config::v2(width).channels(c));
         assert_eq!(channels(0.5), [8, 12, 20, 40, 56, 80, 480]);
         assert_eq!(channels(1.0), [16, 24, 40, 80, 112, 160, 960]);
         assert_eq!(channels(1.3), [20, 32, 52, 104, 144, 208, 1248]);
@@ -188,10 +189,19 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in ["ghostnet_050", "ghostnet_130", "ghostnetv2_160", "ghostnetv3_100", "ghostnetv2_075"] {
+        for name in
+            ["ghostnet_050", "ghostnet_130", "ghostnetv2_160", "ghostnetv3_100", "ghostnetv2_075"]
+        {
             assert_eq!(Config::from_name(name).unwrap().name(), name);
         }
-        for wrong in ["ghostnetv2", "ghostnetv2_1000", "ghostnetv2_000", "ghostnetv4_100", "ghostnetv2_1x0", ""] {
+        for wrong in [
+            "ghostnetv2",
+            "ghostnetv2_1000",
+            "ghostnetv2_000",
+            "ghostnetv4_100",
+            "ghostnetv2_1x0",
+            "",
+        ] {
             assert_eq!(Config::from_name(wrong), None, "{wrong}");
         }
     }

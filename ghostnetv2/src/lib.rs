@@ -22,8 +22,8 @@ pub mod preprocess;
 pub mod pyramid;
 pub mod weights;
 
-pub use error::{Error, Mismatch};
 pub use config::{Config, MIN_SIDE, Version};
+pub use error::{Error, Mismatch};
 pub use model::{
     GhostNet, ghostnet, ghostnet_no_final_layer, ghostnetv2, ghostnetv2_no_final_layer, ghostnetv3,
     ghostnetv3_no_final_layer,

@@ -137,12 +137,7 @@ impl Pyramid {
         Ok(Self::from_trunk(cfg, Trunk::new(cfg, last, &vb)?, taps, levels))
     }
 
-    pub(crate) fn from_trunk(
-        cfg: &Config,
-        mut trunk: Trunk,
-        taps: Taps,
-        levels: &[Level],
-    ) -> Self {
+    pub(crate) fn from_trunk(cfg: &Config, mut trunk: Trunk, taps: Taps, levels: &[Level]) -> Self {
         let mut nodes: Vec<_> = levels.iter().map(|&level| taps.node(level)).collect();
         nodes.sort_unstable();
         nodes.dedup();

@@ -119,12 +119,11 @@ impl Isa for Avx2 {
     fn deinterleave(self, a: __m256, b: __m256) -> (__m256, __m256) {
         // SAFETY: the token proves AVX2.
         unsafe {
-            // Within each half: a0 a2 b0 b2 | a4 a6 b4 b6, then the middle pairs change places.
-            let even = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
-            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
-            let even = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(even));
-            let odd = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(odd));
-            (_mm256_castpd_ps(even), _mm256_castpd_ps(odd))
+            let low = _mm256_permute2f128_ps::<0x20>(a, b); // a0 a1 a2 a3 | b0 b1 b2 b3
+            let high = _mm256_permute2f128_ps::<0x31>(a, b); // a4 a5 a6 a7 | b4 b5 b6 b7
+            let even = _mm256_shuffle_ps::<0b10_00_10_00>(low, high);
+            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(low, high);
+            (even, odd)
         }
     }
 }

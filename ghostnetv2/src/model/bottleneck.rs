@@ -60,10 +60,7 @@ impl Bottleneck {
             let vb = vb.pp("shortcut");
             let depthwise = ConvSpec::depthwise(in_channels, kernel, row.stride, algorithm);
             let pointwise = ConvSpec::pointwise(in_channels, out, algorithm);
-            Some((
-                depthwise.conv_bn(vb.pp(0), vb.pp(1))?,
-                pointwise.conv_bn(vb.pp(2), vb.pp(3))?,
-            ))
+            Some((depthwise.conv_bn(vb.pp(0), vb.pp(1))?, pointwise.conv_bn(vb.pp(2), vb.pp(3))?))
         };
         Ok(Self { ghost1, conv_dw, se, ghost2, shortcut })
     }

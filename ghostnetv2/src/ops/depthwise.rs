@@ -2,8 +2,7 @@
 
 use super::{conv2d::ConvAlgorithm, taps};
 use candle::{
-    CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail,
-    backend::BackendStorage,
+    CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, backend::BackendStorage, bail,
 };
 use engine::kernels::depthwise::{self, DepthwiseShape};
 

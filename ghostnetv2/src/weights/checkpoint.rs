@@ -49,7 +49,8 @@ impl Checkpoint {
             };
             let bad = values.iter().filter(|v| !v.is_finite()).count();
             if bad > 0 {
-                problems.push(format!("{name}: {bad} of {} values are NaN or infinite", values.len()));
+                problems
+                    .push(format!("{name}: {bad} of {} values are NaN or infinite", values.len()));
             } else if name.ends_with("running_var") && values.iter().any(|&v| v < 0.0) {
                 problems.push(format!("{name}: negative variance"));
             }

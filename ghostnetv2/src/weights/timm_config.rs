@@ -144,7 +144,8 @@ mod tests {
     fn architecture_and_width() {
         let config = |text| parse(text).config();
         assert_eq!(config(r#"{"architecture": "ghostnetv2_100"}"#).unwrap(), Config::v2(1.0));
-        let text = r#"{"architecture": "ghostnet_100", "model_args": {"width": 0.75, "in_chans": 1}}"#;
+        let text =
+            r#"{"architecture": "ghostnet_100", "model_args": {"width": 0.75, "in_chans": 1}}"#;
         assert_eq!(config(text).unwrap(), Config { in_channels: 1, ..Config::v1(0.75) });
         for (text, expected) in [
             ("{}", "found nothing"),

@@ -25,7 +25,10 @@ fn uniform(name: &str, count: usize) -> impl Iterator<Item = f32> {
 }
 
 fn gain(name: &str) -> f64 {
-    [("_rpr_", 0.25), ("ghost2", 0.5)].iter().find(|(part, _)| name.contains(part)).map_or(1.0, |g| g.1)
+    [("_rpr_", 0.25), ("ghost2", 0.5)]
+        .iter()
+        .find(|(part, _)| name.contains(part))
+        .map_or(1.0, |g| g.1)
 }
 
 /// A picture, or whatever else has no rule of its own.

@@ -64,7 +64,9 @@ fn depthwise_gradients() -> Result<()> {
         let operands = [values(5, (2, 3, size.0, size.1)), values(6, (3, 1, kernel.0, kernel.1))];
         for algorithm in OURS {
             let name = format!("{size:?} {kernel:?} {stride:?} {padding:?} {algorithm:?}");
-            check(&name, &operands, |o| depthwise_conv2d(&o[0], &o[1], stride, padding, algorithm))?;
+            check(&name, &operands, |o| {
+                depthwise_conv2d(&o[0], &o[1], stride, padding, algorithm)
+            })?;
         }
     }
     Ok(())
@@ -89,7 +91,8 @@ fn dense_gradients() -> Result<()> {
 #[test]
 fn views_and_other_types() -> Result<()> {
     let (x, k) = (values(9, (1, 9, 3, 8)).transpose(1, 2)?, values(10, (3, 1, 3, 3)));
-    let run = |x: &Tensor, k: &Tensor| depthwise_conv2d(x, k, (1, 1), (1, 1), ConvAlgorithm::Kernels);
+    let run =
+        |x: &Tensor, k: &Tensor| depthwise_conv2d(x, k, (1, 1), (1, 1), ConvAlgorithm::Kernels);
     let expected = run(&x.contiguous()?, &k)?;
     assert_eq!(difference(&run(&x, &k)?, &expected), 0.0);
     let wide = run(&x.to_dtype(DType::F64)?, &k.to_dtype(DType::F64)?)?;

@@ -8,7 +8,8 @@ pub(crate) fn values(seed: u64, shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into();
     let mut state = seed;
     let next = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 44) as f32) / 524_288.0 - 1.0
     };
     let data: Vec<f32> = (0..shape.elem_count()).map(next).collect();
@@ -36,7 +37,9 @@ pub(crate) fn check(
     let grads = loss(&tensors)?.backward()?;
     const STEP: f32 = 0.5;
     for (k, operand) in operands.iter().enumerate() {
-        let Some(grad) = grads.get(&tensors[k]) else { panic!("{name}: no gradient for operand {k}") };
+        let Some(grad) = grads.get(&tensors[k]) else {
+            panic!("{name}: no gradient for operand {k}")
+        };
         let grad: Vec<f32> = grad.flatten_all()?.to_vec1()?;
         let data: Vec<f32> = operand.flatten_all()?.to_vec1()?;
         let positions = data.len().min(40);

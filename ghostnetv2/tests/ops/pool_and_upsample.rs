@@ -16,8 +16,6 @@ fn values_are_pytorchs() -> Result<()> {
     Ok(())
 }
 
-
-
 #[test]
 fn gradients_at_odd_sizes() -> Result<()> {
     for (h, w) in [(7, 7), (2, 5), (3, 8), (13, 2)] {

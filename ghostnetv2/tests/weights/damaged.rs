@@ -32,13 +32,17 @@ fn hostile_headers_are_refused() {
     };
     let overlap = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
                       "b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    let overflow = r#"{"a":{"dtype":"F32","shape":[9223372036854775807,2,2],"data_offsets":[0,4]}}"#;
+    let overflow =
+        r#"{"a":{"dtype":"F32","shape":[9223372036854775807,2,2],"data_offsets":[0,4]}}"#;
     let span = r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}"#;
     let backwards = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#;
     for header in [overlap, overflow, span, backwards, "[]", "{", "{\"a\":1}", "\u{feff}{}"] {
         let mut bytes = file(header);
         bytes.extend([0; 4]);
-        assert!(matches!(error(&bytes), Error::Safetensors { .. } | Error::Format { .. }), "{header}");
+        assert!(
+            matches!(error(&bytes), Error::Safetensors { .. } | Error::Format { .. }),
+            "{header}"
+        );
     }
     for length in [u64::MAX, 1 << 40, 100_000_001] {
         let mut bytes = length.to_le_bytes().to_vec();

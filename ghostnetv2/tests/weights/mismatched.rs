@@ -55,7 +55,8 @@ fn versions_refuse_each_other() {
 fn the_network_is_told_from_the_tensors() {
     let fused = Config { reparameterized: true, ..Config::v3(0.5) };
     let gray = Config { in_channels: 1, ..Config::v2(0.75) };
-    for config in [Config::v1(0.5), Config::v2(1.3), Config::v3(0.5), fused, gray, Config::v2(0.31)] {
+    for config in [Config::v1(0.5), Config::v2(1.3), Config::v3(0.5), fused, gray, Config::v2(0.31)]
+    {
         let checkpoint = checkpoint(&config);
         assert_eq!(checkpoint.classes(), Some(5));
         let found = checkpoint.config().unwrap();
@@ -89,7 +90,8 @@ fn other_builders_load_with_the_same_checks() {
     let needed = all.iter().filter(|(name, _)| {
         !["blocks.8", "blocks.9", "conv_head", "classifier"].iter().any(|p| name.starts_with(p))
     });
-    let body = needed.map(|(name, tensor)| (format!("backbone.body.{name}"), tensor.clone())).collect();
+    let body =
+        needed.map(|(name, tensor)| (format!("backbone.body.{name}"), tensor.clone())).collect();
     let checkpoint = Checkpoint::from_bytes("w", &serialized(&body, DType::F32), None).unwrap();
     let load = |taps| {
         checkpoint.load(DType::F32, &Device::Cpu, |vb| {

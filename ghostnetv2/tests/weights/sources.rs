@@ -48,8 +48,10 @@ fn a_file_beside_some_other_config_json() {
 
 #[test]
 fn contradictions_are_refused() {
-    let folder = folder(r#"{"architecture": "ghostnetv2_100", "num_classes": 4,
-                            "model_args": {"width": 0.75}}"#);
+    let folder = folder(
+        r#"{"architecture": "ghostnetv2_100", "num_classes": 4,
+                            "model_args": {"width": 0.75}}"#,
+    );
     let error = open(folder.path()).unwrap().ghostnet(None, &Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("num_classes 4") && error.contains("has 3"), "{error}");
     fs::write(folder.path().join("config.json"), "{\"architecture\": ").unwrap();

@@ -63,7 +63,9 @@ impl Classes {
         for (i, line) in lines(text) {
             let (wnid, words) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
             if !is_wnid(wnid) {
-                problems.push(format!("line {i}: expected a WordNet id such as n01440764, found {wnid:?}"));
+                problems.push(format!(
+                    "line {i}: expected a WordNet id such as n01440764, found {wnid:?}"
+                ));
             } else if let Some(before) = seen.insert(wnid, i) {
                 problems.push(format!("line {i}: {wnid} stands on line {before} already"));
             }
@@ -103,7 +105,8 @@ impl Classes {
 pub fn folder(root: &Path) -> Result<Vec<Labelled>, DataError> {
     let mut pictures = Vec::new();
     for class in entries(root)? {
-        let Some(wnid) = class.file_name().and_then(|name| name.to_str()).filter(|n| is_wnid(n)) else {
+        let Some(wnid) = class.file_name().and_then(|name| name.to_str()).filter(|n| is_wnid(n))
+        else {
             continue;
         };
         if class.is_dir() {
@@ -124,8 +127,13 @@ pub fn folder(root: &Path) -> Result<Vec<Labelled>, DataError> {
 ///
 /// # Errors
 /// [`DataError::Invalid`] with all lines that are wrong and all pictures that are missing.
-pub fn list(file: &Path, images: Option<&Path>, classes: &Classes) -> Result<Vec<Labelled>, DataError> {
-    let text = fs::read_to_string(file).map_err(|source| DataError::Io { path: file.into(), source })?;
+pub fn list(
+    file: &Path,
+    images: Option<&Path>,
+    classes: &Classes,
+) -> Result<Vec<Labelled>, DataError> {
+    let text =
+        fs::read_to_string(file).map_err(|source| DataError::Io { path: file.into(), source })?;
     let root = images.or_else(|| file.parent()).unwrap_or(Path::new("."));
     let (mut pictures, mut problems) = (Vec::new(), Vec::new());
     for (i, line) in lines(&text) {
@@ -169,7 +177,8 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let io = |source| DataError::Io { path: folder.into(), source };
     let read = fs::read_dir(folder).map_err(io)?;
-    let mut paths: Vec<_> = read.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(io)?;
+    let mut paths: Vec<_> =
+        read.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(io)?;
     paths.sort();
     Ok(paths)
 }

@@ -33,8 +33,7 @@ impl Correlation<'_> {
     pub(super) fn run(&self, isa: AnyIsa, output: &mut [f32]) -> Result<(), ShapeError> {
         let tiling = Tiling::new(self.geometry, isa.lanes(), BLOCK_ROWS);
         let plane_len = self.geometry.output_len();
-        let work = plane_len.saturating_mul(self.geometry.kernel_len());
-        for_each_run(output, plane_len, work, |first_plane, output| {
+        for_each_run(output, plane_len, self.geometry.work(), |first_plane, output| {
             let mut scratch = tiling.scratch()?;
             let scratch = &mut scratch[..];
             isa.run(Planes { correlation: self, tiling: &tiling, first_plane, scratch, output });
@@ -65,7 +64,7 @@ impl Op for Planes<'_> {
             ((5, 5), (2, 2)) => self.sweep(isa, Fixed::<5, 5, 2>),
             ((1, 5), (1, 1)) => self.sweep(isa, Fixed::<1, 5, 1>),
             ((5, 1), (1, 1)) => self.sweep(isa, Fixed::<5, 1, 1>),
-            (kernel, (stride, _)) => self.sweep(isa, General { kernel, stride }),
+            (kernel, _) => self.sweep(isa, General { kernel }),
         }
     }
 }
@@ -83,11 +82,9 @@ impl Planes<'_> {
             let group = group..planes.min(group + self.tiling.group);
             for first in (0..rows).step_by(self.tiling.band) {
                 let band = self.tiling.band.min(rows - first);
-                let tiles = self.scratch.chunks_exact_mut(self.tiling.len);
-                for (plane, tile) in group.clone().zip(tiles) {
-                    let source = &source[(self.first_plane + plane) * source_len..][..source_len];
-                    self.tiling.fill(isa, source, first, band, tile);
-                }
+                let source = &source[(self.first_plane + group.start) * source_len..];
+                let source = &source[..group.len() * source_len];
+                self.tiling.fill(isa, source, first, band, self.scratch);
                 let tiles = self.scratch.chunks_exact(self.tiling.len);
                 for (plane, tile) in group.clone().zip(tiles) {
                     let channel = (self.first_plane + plane) % channels;
@@ -97,7 +94,6 @@ impl Planes<'_> {
                         weights: &weights[channel * kernel_len..][..kernel_len],
                         bias: bias.map_or(0.0, |bias| bias[channel]),
                         tile,
-                        stride: geometry.stride.0,
                         rows: band,
                         width,
                         output: &mut self.output[(plane * rows + first) * width..],
@@ -116,7 +112,6 @@ struct Band<'a, T> {
     weights: &'a [f32],
     bias: f32,
     tile: &'a [f32],
-    stride: usize,
     rows: usize,
     width: usize,
     /// The output from the band's first element on, to the end of what this thread writes.
@@ -127,8 +122,8 @@ impl<T: Taps> Band<'_, T> {
     #[inline(always)]
     fn sweep<I: Isa>(mut self, isa: I) {
         assert!(self.output.len() >= self.rows * self.width);
-        for row in (0..self.rows).step_by(BLOCK_ROWS) {
-            if self.rows - row > SMALL_BLOCK_ROWS {
+        for row in (0..self.rows).step_by(if T::LARGE { BLOCK_ROWS } else { SMALL_BLOCK_ROWS }) {
+            if T::LARGE && self.rows - row > SMALL_BLOCK_ROWS {
                 self.sweep_columns::<I, BLOCK_ROWS>(isa, row);
             } else {
                 self.sweep_columns::<I, SMALL_BLOCK_ROWS>(isa, row);
@@ -158,7 +153,7 @@ impl<T: Taps> Band<'_, T> {
         // long enough that a vector can be read at every tap of a vector that starts at column 0
         // or ends within `width`. There are as many weights as the kernel's size says.
         let sums = unsafe {
-            let first = row * self.stride * self.tiling.row_pitch + self.tiling.lead;
+            let first = row * self.tiling.row_step * self.tiling.row_pitch + self.tiling.lead;
             let at = self.tile.as_ptr().add(first + column);
             let sums = [isa.splat(self.bias); R];
             self.taps.accumulate::<I, R>(isa, self.tiling, self.weights.as_ptr(), at, sums)

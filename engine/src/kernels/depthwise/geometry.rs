@@ -2,6 +2,12 @@
 
 use super::DepthwiseShape;
 
+/// What copying an element costs, in multiply-adds: fitted to `benches/depthwise.rs`.
+const COPY_WORK: usize = 4;
+
+/// What a plane costs besides, in multiply-adds: fitted to `benches/depthwise.rs`.
+const PLANE_WORK: usize = 256;
+
 /// `out[r, c] = Σ taps[ky, kx] · padded[r·stride.0 + ky, c·stride.1 + kx]`, where `padded` holds
 /// `source[i, j]` at `(origin.0 + i·dilation.0, origin.1 + j·dilation.1)` and zero elsewhere.
 ///
@@ -32,8 +38,8 @@ impl Geometry {
 
     /// From the gradient of y to that of x, with the kernel turned by 180°.
     ///
-    /// gx[iy] = Σ gy[(iy + p − ky) / s] · w[ky] over the ky that s divides; with the turned index
-    /// k' = k − 1 − ky the product stands at iy + k' − (k − 1 − p) of gy spread out by s.
+    /// `gx[iy] = Σ gy[(iy + p − ky) / s] · w[ky]` over the ky that s divides. With the turned index
+    /// k' = k − 1 − ky, the product stands at iy + k' − (k − 1 − p) of gy spread out by s.
     pub(super) fn grad_input(shape: &DepthwiseShape) -> Self {
         let (kernel, padding) = (shape.kernel(), shape.padding());
         let origin = |kernel: usize, padding: usize| kernel as isize - 1 - padding as isize;
@@ -51,6 +57,13 @@ impl Geometry {
     #[inline(always)]
     pub(super) fn source_rows(&self, first: usize, count: usize) -> Span {
         Span::new(self.source.0, self.origin.0 - first as isize, self.dilation.0, count)
+    }
+
+    /// What one plane costs, in multiply-adds of the inner loops that take as long.
+    pub(super) fn work(&self) -> usize {
+        let copy = self.source_len().saturating_mul(COPY_WORK);
+        let multiply_adds = self.output_len().saturating_mul(self.kernel_len());
+        multiply_adds.saturating_add(copy).saturating_add(PLANE_WORK)
     }
 
     /// Elements of one plane of the source.
@@ -71,7 +84,7 @@ impl Geometry {
 
 /// The part of a sequence that lands in a window: `count` elements after the first `skip`, from
 /// position `target` of the window on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) skip: usize,
     pub(super) target: usize,
@@ -88,7 +101,8 @@ impl Span {
         let target = (skip * step).wrapping_add_signed(origin);
         let room = window.saturating_sub(target);
         let room = if step == 1 { room } else { room.div_ceil(step) };
-        Self { skip, target, count: room.min(len.saturating_sub(skip)) }
+        let count = room.min(len.saturating_sub(skip));
+        if count == 0 { Self::default() } else { Self { skip, target, count } }
     }
 }
 

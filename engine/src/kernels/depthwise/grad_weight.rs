@@ -42,12 +42,12 @@ pub fn grad_weight_on(
     let geometry = Geometry::forward(shape);
     let tiling = Tiling::new(geometry, isa.lanes(), 1);
     let kernel_len = geometry.kernel_len();
-    let work = geometry.output_len().saturating_mul(kernel_len).saturating_mul(shape.batch());
+    let work = geometry.work().saturating_mul(shape.batch());
     // A thread has whole channels, and the batch is summed in order.
     for_each_run(gw, kernel_len, work, |first_channel, gw| {
-        let mut tile = tiling.scratch()?;
-        let tile = &mut tile[..];
-        isa.run(Channels { shape, geometry, tiling: &tiling, first_channel, x, gy, tile, gw });
+        let mut tiles = tiling.scratch()?;
+        let tiles = &mut tiles[..];
+        isa.run(Channels { shape, geometry, tiling: &tiling, first_channel, x, gy, tiles, gw });
         Ok(())
     })
 }
@@ -60,7 +60,7 @@ struct Channels<'a> {
     first_channel: usize,
     x: &'a [f32],
     gy: &'a [f32],
-    tile: &'a mut [f32],
+    tiles: &'a mut [f32],
     gw: &'a mut [f32],
 }
 
@@ -69,21 +69,27 @@ impl Op for Channels<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Self { shape, geometry, tiling, first_channel, x, gy, tile, gw } = self;
+        let Self { shape, geometry, tiling, first_channel, x, gy, tiles, gw } = self;
         let (source_len, output_len) = (geometry.source_len(), geometry.output_len());
+        let kernel_len = geometry.kernel_len();
         let (rows, width) = geometry.output;
-        let mut sums = vec![0.0f64; geometry.kernel_len()];
-        for (channel, gw) in gw.chunks_exact_mut(geometry.kernel_len()).enumerate() {
+        let mut sums = vec![0.0f64; tiling.group * kernel_len];
+        for (group, gw) in gw.chunks_mut(sums.len()).enumerate() {
+            let channels = gw.len() / kernel_len;
             sums.fill(0.0);
             for picture in 0..shape.batch() {
-                let plane = picture * shape.channels() + first_channel + channel;
-                let x = &x[plane * source_len..][..source_len];
-                let gy = &gy[plane * output_len..][..output_len];
+                let plane = picture * shape.channels() + first_channel + group * tiling.group;
+                let x = &x[plane * source_len..][..channels * source_len];
+                let gy = &gy[plane * output_len..][..channels * output_len];
                 for first in (0..rows).step_by(tiling.band) {
                     let rows = tiling.band.min(rows - first);
-                    tiling.fill(isa, x, first, rows, tile);
-                    let gy = &gy[first * width..][..rows * width];
-                    Band { geometry, tiling, tile, gy, rows }.add_to(isa, &mut sums);
+                    tiling.fill(isa, x, first, rows, tiles);
+                    let tiles = tiles.chunks_exact(tiling.len);
+                    let sums = sums.chunks_exact_mut(kernel_len);
+                    for ((gy, tile), sums) in gy.chunks_exact(output_len).zip(tiles).zip(sums) {
+                        let gy = &gy[first * width..][..rows * width];
+                        Band { geometry, tiling, tile, gy, rows }.add_to(isa, sums);
+                    }
                 }
             }
             for (gw, sum) in gw.iter_mut().zip(&sums) {
@@ -139,7 +145,7 @@ impl Band<'_> {
         let taps: [usize; KW] = std::array::from_fn(|x| self.tiling.tap(ky, kx + x));
         let mut parts = [[isa.splat(0.0); KW]; KH];
         for row in 0..self.rows {
-            let first = row * self.geometry.stride.0 * row_pitch + self.tiling.lead;
+            let first = row * self.tiling.row_step * row_pitch + self.tiling.lead;
             let mut column = 0;
             while column < width {
                 let lanes = I::LANES.min(width - column);

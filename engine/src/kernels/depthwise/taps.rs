@@ -8,6 +8,8 @@ use crate::isa::Isa;
 /// All implementations add the taps of one output in the same order whatever the size of the
 /// block: an output does not depend on the block it falls into.
 pub(super) trait Taps: Copy {
+    const LARGE: bool;
+
     /// Adds to a vector of outputs in each of `R` rows.
     ///
     /// `at` is where the tile has tap (0, 0) of the first row.
@@ -30,6 +32,8 @@ pub(super) trait Taps: Copy {
 pub(super) struct Fixed<const KH: usize, const KW: usize, const S: usize>;
 
 impl<const KH: usize, const KW: usize, const S: usize> Taps for Fixed<KH, KW, S> {
+    const LARGE: bool = KH * S <= 6;
+
     #[inline(always)]
     unsafe fn accumulate<I: Isa, const R: usize>(
         self,
@@ -48,14 +52,13 @@ impl<const KH: usize, const KW: usize, const S: usize> Taps for Fixed<KH, KW, S>
             let tap = kx % S * tiling.part_pitch + kx / S;
             // A row of the tile is loaded once for all the output rows that it is part of: row
             // q·S + s meets weight j·S + s in output row q − j.
-            for s in 0..S {
-                for q in 0..R + (KH - 1) / S {
+            for q in 0..R + (KH - 1) / S {
+                for s in 0..S {
                     if q * S + s >= (R - 1) * S + KH {
                         break;
                     }
                     // SAFETY: tap `kx` of a row that an output row needs.
-                    let x =
-                        unsafe { isa.load(at.wrapping_add((q * S + s) * tiling.row_pitch + tap)) };
+                    let x = unsafe { isa.load(at.add((q * S + s) * tiling.row_pitch + tap)) };
                     for j in 0..=(KH - 1) / S {
                         if j <= q && q - j < R && j * S + s < KH {
                             sums[q - j] = isa.fma(column[j * S + s], x, sums[q - j]);
@@ -72,10 +75,11 @@ impl<const KH: usize, const KW: usize, const S: usize> Taps for Fixed<KH, KW, S>
 #[derive(Clone, Copy, Debug)]
 pub(super) struct General {
     pub(super) kernel: (usize, usize),
-    pub(super) stride: usize,
 }
 
 impl Taps for General {
+    const LARGE: bool = true;
+
     #[inline(always)]
     unsafe fn accumulate<I: Isa, const R: usize>(
         self,
@@ -91,7 +95,7 @@ impl Taps for General {
                 // SAFETY: the kernel has as many weights as its size says.
                 let weight = isa.splat(unsafe { *weights.add(ky * self.kernel.1 + kx) });
                 for r in 0..R {
-                    let row = r * self.stride * tiling.row_pitch;
+                    let row = r * tiling.row_step * tiling.row_pitch;
                     // SAFETY: a tap of one of the output rows.
                     let x = unsafe { isa.load(at.add(row + tap)) };
                     sums[r] = isa.fma(weight, x, sums[r]);
