@@ -105,7 +105,10 @@ fn run(args: &Args) -> Result<Outcome> {
 
     let mut session = Session { args, model: &model, timing: Timing::default() };
     let outcome = match &args.tensor {
-        Some(path) => session.tensor(path, &tensors::read_input(path, &device)?)?,
+        Some(path) => {
+            let channels = model.net.config().in_channels;
+            session.tensor(path, &tensors::read_input(path, channels, &device)?)?
+        }
         None => session.pictures(&files, &device)?,
     };
     if args.timing {

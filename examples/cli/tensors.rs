@@ -3,27 +3,37 @@
 use crate::exit::{Output, Usage};
 use anyhow::{Context, Result};
 use candle::{DType, Device, Tensor};
-use ghostnetv2::Error;
 use ghostnetv2::weights::ModelSource;
+use ghostnetv2::{Error, MIN_SIDE};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Reads the tensor `input`, `[B, 3, H, W]`, of a safetensors file.
+/// Reads the tensor `input`, `[B, channels, H, W]`, of a safetensors file.
 ///
 /// # Errors
-/// What keeps a checkpoint from being read too; no tensor of that name, or of that rank.
-pub fn read_input(path: &Path, device: &Device) -> Result<Tensor> {
+/// What keeps a checkpoint from being read too; no tensor of that name, or of a shape that the
+/// network can't take.
+pub fn read_input(path: &Path, channels: usize, device: &Device) -> Result<Tensor> {
     let file = ModelSource::path(path.into())?.open_local()?;
-    let names = || file.tensors().keys().cloned().collect::<Vec<_>>().join(", ");
+    let invalid = |reason| Error::Config { origin: path.display().to_string(), reason };
     let Some(input) = file.tensors().get("input") else {
-        let reason = format!("expected a tensor named input, found {}", names());
-        return Err(Error::Config { origin: path.display().to_string(), reason }.into());
+        let names: Vec<_> = file.tensors().keys().map(String::as_str).collect();
+        let reason = format!("expected a tensor named input, found {}", names.join(", "));
+        return Err(invalid(reason).into());
     };
-    if input.rank() != 4 {
-        let reason = format!("input: expected shape [B, 3, H, W], found {:?}", input.dims());
-        return Err(Error::Config { origin: path.display().to_string(), reason }.into());
+    match *input.dims() {
+        [_, c, h, w] if c == channels && h >= MIN_SIDE && w >= MIN_SIDE => {
+            Ok(input.to_device(device)?)
+        }
+        _ => {
+            let reason = format!(
+                "input: expected shape [B, {channels}, H, W] with sides of at least {MIN_SIDE}, \
+                 found {:?}",
+                input.dims()
+            );
+            Err(invalid(reason).into())
+        }
     }
-    Ok(input.to_device(device)?)
 }
 
 /// Writes tensors as f32 to a safetensors file that appears whole or not at all.

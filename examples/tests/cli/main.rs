@@ -1,5 +1,12 @@
 //! The programs as people run them: real processes in temporary folders, without a network.
 
+#[path = "../../../ghostnetv2/tests/model/fixture.rs"]
+#[allow(dead_code)] // the crate's own tests use the rest
+mod fixture;
+#[path = "../../../ghostnetv2/tests/model/formula.rs"]
+#[allow(dead_code)]
+mod formula;
+
 mod classify;
 mod evaluate;
 mod faults;

@@ -1,16 +1,9 @@
 //! `--tensor` and `--dump` against timm's numbers, through the program itself.
 
-#[path = "../../../ghostnetv2/tests/model/fixture.rs"]
-#[allow(dead_code)] // the crate's own tests use the rest
-mod fixture;
-#[path = "../../../ghostnetv2/tests/model/formula.rs"]
-#[allow(dead_code)]
-mod formula;
-
+use crate::fixture::Fixture;
+use crate::formula::{Formula, plain};
 use crate::program::classify;
 use candle::{Device, Result, Tensor};
-use fixture::Fixture;
-use formula::{Formula, plain};
 use ghostnetv2::{Config, GhostNet};
 use std::collections::HashMap;
 
@@ -57,8 +50,8 @@ fn tensors_that_are_no_input() -> Result<()> {
     let file = folder.path().join("x.safetensors").display().to_string();
     for (name, shape, expected) in [
         ("image", vec![1, 3, 64, 64], "found image"),
-        ("input", vec![3, 64, 64], "[B, 3, H, W]"),
-        ("input", vec![1, 1, 64, 64], "1 channels"),
+        ("input", vec![3, 64, 64], "expected shape [B, 3, H, W]"),
+        ("input", vec![1, 1, 64, 64], "found [1, 1, 64, 64]"),
         ("input", vec![1, 3, 32, 64], "at least 33"),
     ] {
         let tensors = HashMap::from([(name, plain("input", shape)?)]);

@@ -94,11 +94,8 @@ impl RepoCache {
         if fs::read_link(&pointer).is_ok_and(|found| found == target) {
             return Ok(pointer);
         }
-        self.create_parent(&pointer)?;
-        let staging = self.staging();
-        let staged = symlink(&target, &staging).or_else(|_| copy(&self.blob(etag), &staging));
-        staged.map_err(|e| self.asked.unwritable("write", &staging, e))?;
-        self.rename(&staging, &pointer)?;
+        let blob = self.blob(etag);
+        self.replace(&pointer, |new| symlink(&target, new).or_else(|_| copy(&blob, new)))?;
         Ok(pointer)
     }
 
@@ -108,11 +105,7 @@ impl RepoCache {
         if repo.is_pinned() || fs::read_to_string(&path).is_ok_and(|found| found == commit) {
             return Ok(());
         }
-        let staging = self.staging();
-        self.create_parent(&path)?;
-        self.create_parent(&staging)?;
-        fs::write(&staging, commit).map_err(|e| self.asked.unwritable("write", &staging, e))?;
-        self.rename(&staging, &path)
+        self.replace(&path, |new| fs::write(new, commit))
     }
 
     /// Creates the folder that a path is in.
@@ -123,13 +116,27 @@ impl RepoCache {
 
     /// Moves a finished file to its place, in one step.
     pub fn rename(&self, from: &Path, to: &Path) -> Result<(), HubError> {
-        fs::rename(from, to).map_err(|e| {
-            // The error that counts is the first one.
-            let _ = fs::remove_file(from);
-            self.asked.unwritable("write", to, e)
-        })?;
+        fs::rename(from, to).map_err(|e| self.asked.unwritable("write", to, e))?;
         sync_folder(to);
         Ok(())
+    }
+
+    /// Makes a small file under another name first, so that no reader ever sees a part of it.
+    fn replace(
+        &self,
+        path: &Path,
+        make: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<(), HubError> {
+        let new = self.staging();
+        self.create_parent(path)?;
+        self.create_parent(&new)?;
+        let made = make(&new).map_err(|e| self.asked.unwritable("write", &new, e));
+        let outcome = made.and_then(|()| self.rename(&new, path));
+        if outcome.is_err() {
+            // The error that counts is the first one.
+            let _ = fs::remove_file(&new);
+        }
+        outcome
     }
 
     fn reference(&self, revision: &str) -> PathBuf {

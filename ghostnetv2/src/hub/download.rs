@@ -119,9 +119,7 @@ impl Download<'_> {
     /// Opens the body, and cuts the part to the length at which the body goes on.
     fn open(&self, part: &mut Part) -> Result<Response, HubError> {
         let have = part.len()?;
-        if self.checks.size.is_some_and(|size| have > size) {
-            part.restart()?;
-        } else if have > 0 {
+        if have > 0 {
             let response = self.http.open(self.asked, self.url, have)?;
             let status = response.status().as_u16();
             if status == 206 && self.continues(&response, have) {

@@ -9,13 +9,16 @@ use ureq::http::{self, HeaderMap};
 use ureq::{Agent, Body, Proxy, ResponseExt, Timeout};
 
 use super::asked::{Asked, Missing};
-use super::config::HubConfig;
+use super::config::{HubConfig, Timeouts};
 use super::error::HubError;
 use super::token::Token;
 use super::url::Url;
 
 /// As many as `curl` and browsers follow at least.
 const MAX_REDIRECTS: usize = 10;
+
+/// A time-out that is none, yet can be added to any clock without an overflow: a year.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The answer to a request; its body has not been read yet.
 pub(super) type Response = http::Response<Body>;
@@ -37,16 +40,17 @@ pub(super) struct Http {
 
 impl Http {
     pub fn new(config: &HubConfig, hub: &Url) -> Self {
-        let timeouts = config.timeouts;
+        let Timeouts { connect, response, stall } = config.timeouts;
+        let limit = |time: Duration| Some(time.min(FOREVER));
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_resolve(Some(timeouts.connect))
-            .timeout_connect(Some(timeouts.connect))
-            .timeout_recv_response(Some(timeouts.response))
-            .timeout_per_write(Some(timeouts.stall))
-            .timeout_per_read(Some(timeouts.stall))
+            .timeout_resolve(limit(connect))
+            .timeout_connect(limit(connect))
+            .timeout_recv_response(limit(response))
+            .timeout_per_write(limit(stall))
+            .timeout_per_read(limit(stall))
             .user_agent(concat!("ghostnetv2/", env!("CARGO_PKG_VERSION")))
             // A compressed body would have another length than the file.
             .accept_encoding("identity")
@@ -100,7 +104,7 @@ impl Http {
             }
             url = target;
         }
-        Err(HubError::BadRedirect { asked: asked.clone(), problem: "it is the 11th in a row" })
+        Err(HubError::BadRedirect { asked: asked.clone(), problem: "there are too many" })
     }
 
     fn exchange(

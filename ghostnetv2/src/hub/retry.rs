@@ -45,13 +45,20 @@ impl Backoff {
         let whole = self.first.saturating_mul(2u32.saturating_pow(retry)).min(self.longest);
         // A hasher's random key is the only randomness of the standard library, and enough here.
         let random = RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64;
-        whole.mul_f64(0.5 + 0.5 * random)
+        let half = whole / 2;
+        half.saturating_add(half.mul_f64(random))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_setting_overflows() {
+        let backoff = Backoff { retries: 5, first: Duration::MAX, longest: Duration::MAX };
+        assert!(backoff.pause(u32::MAX) >= Duration::MAX / 2);
+    }
 
     #[test]
     fn pauses_grow_up_to_the_longest() {

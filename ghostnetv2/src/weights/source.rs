@@ -6,9 +6,16 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// timm's names with published weights, and the tag under which they are published.
-const PUBLISHED: [&str; 5] =
-    ["ghostnet_100", "ghostnetv2_100", "ghostnetv2_130", "ghostnetv2_160", "ghostnetv3_100"];
+/// timm's names with published weights, and the revision of each where its full hash is known:
+/// a pinned revision always gives the same bytes, and needs no request once it is in the cache.
+const PUBLISHED: [(&str, Option<&str>); 5] = [
+    ("ghostnet_100", Some("700dcdf6314c1b68f170e6ba1ee85ee94e5b37b5")),
+    ("ghostnetv2_100", None),
+    ("ghostnetv2_130", None),
+    ("ghostnetv2_160", Some("f29f8843944b3f614fbea96f3847e88080f9ed27")),
+    ("ghostnetv3_100", None),
+];
+/// The tag under which all of them are published.
 const TAG: &str = "in1k";
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
@@ -61,11 +68,14 @@ impl ModelSource {
         }
         let base = text.split('.').next().unwrap_or(text);
         if Config::from_name(base).is_some() && !Path::new(text).exists() {
-            if !PUBLISHED.contains(&base) {
+            let Some((_, pinned)) = PUBLISHED.iter().find(|(name, _)| *name == base) else {
                 return Err(unknown(text, "its weights were never published"));
+            };
+            if base != text {
+                return Self::hub(text, &format!("timm/{text}"));
             }
-            let tagged = if base == text { format!("{base}.{TAG}") } else { text.to_owned() };
-            return Self::hub(text, &format!("timm/{tagged}"));
+            let revision = pinned.map(|revision| format!("@{revision}")).unwrap_or_default();
+            return Self::hub(text, &format!("timm/{base}.{TAG}{revision}"));
         }
         Self::path(text.into()).map_err(|error| match error {
             Error::Io { .. } => unknown(text, "no file or folder of that name either"),
@@ -166,7 +176,7 @@ fn unknown(name: &str, why: &str) -> Error {
     let remedy = format!(
         "{why}; expected one of {}, hf:org/repo[@revision], a folder with {WEIGHTS} and {CONFIG}, \
          or a .safetensors file",
-        PUBLISHED.join(", ")
+        PUBLISHED.map(|(name, _)| name).join(", ")
     );
     Error::UnknownModel { name: name.into(), remedy }
 }

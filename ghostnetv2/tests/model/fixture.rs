@@ -9,7 +9,9 @@ pub(crate) struct Fixture(HashMap<String, Tensor>);
 
 impl Fixture {
     pub(crate) fn open(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+        // From this crate or from one beside it, whose tests share this file.
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../ghostnetv2/tests/fixtures/models");
         let file = folder.join(format!("{name}.safetensors"));
         Self(candle::safetensors::load(file, &Device::Cpu).unwrap())
     }
