@@ -1,15 +1,15 @@
 //! Times a network: `cargo run --release --example bench -- --backend candle,stock`
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use clap::{Parser, ValueEnum};
 use cli::exit::{Outcome, Output, report};
 use cli::model::{named, parse_size};
+use cli::threads;
 use ghostnetv2::ops::ConvAlgorithm;
 use ghostnetv2::weights::ModelSource;
 use ghostnetv2::{Config, GhostNet};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -47,7 +47,13 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Vec<u16>,
     /// Threads
-    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        overrides_with = "threads",
+        value_delimiter = ',',
+        default_value = "1",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     threads: Vec<u16>,
     /// Seconds for each line
     #[arg(long, default_value_t = 3.0)]
@@ -79,19 +85,30 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<Outcome> {
-    let size = parse_size(&args.size)?;
+    let [threads] = args.threads[..] else { return children(args) };
+    threads::ensure(threads)?;
+    let (height, width) = parse_size(&args.size)?;
     let networks = networks(args)?;
+    for &batch in &args.batch {
+        let shape = (batch.into(), 3, height as usize, width as usize);
+        let input = Tensor::rand(-1f32, 1f32, shape, &Device::Cpu)?;
+        let runs = in_turn(&networks, &input, Duration::from_secs_f64(args.seconds))?;
+        for ((backend, net), times) in networks.iter().zip(runs) {
+            print(*backend, net, &input, threads, times)?;
+        }
+    }
+    Ok(Outcome::Complete)
+}
+
+/// One process for each number of threads: it can't be changed within one.
+fn children(args: &Args) -> Result<Outcome> {
     for &threads in &args.threads {
-        let threads = usize::from(threads);
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.context("can't start the threads")?;
-        for &batch in &args.batch {
-            let (h, w) = (size.0 as usize, size.1 as usize);
-            let input = Tensor::rand(-1f32, 1f32, (batch.into(), 3, h, w), &Device::Cpu)?;
-            let runs = in_turn(&pool, &networks, &input, Duration::from_secs_f64(args.seconds))?;
-            for ((backend, net), times) in networks.iter().zip(runs) {
-                print(*backend, net, &input, threads, times)?;
-            }
+        // The last value of a repeated flag counts.
+        let mut child = threads::this_program(threads)?;
+        child.args(std::env::args_os().skip(1)).args(["--threads", &threads.to_string()]);
+        let status = child.status().context("can't start this program again")?;
+        if !status.success() {
+            bail!("with {threads} threads: {status}")
         }
     }
     Ok(Outcome::Complete)
@@ -133,7 +150,6 @@ fn constants(variables: &VarMap) -> VarBuilder<'static> {
 
 /// Times each network in turn, until each has had its seconds; at least three times.
 fn in_turn(
-    pool: &ThreadPool,
     networks: &[(Backend, GhostNet)],
     input: &Tensor,
     seconds: Duration,
@@ -144,7 +160,7 @@ fn in_turn(
         for ((_, net), times) in networks.iter().zip(&mut runs) {
             if wanted(times) {
                 let start = Instant::now();
-                pool.install(|| net.forward(input))?;
+                net.forward(input)?;
                 times.push(start.elapsed());
             }
         }
@@ -156,7 +172,7 @@ fn print(
     backend: Backend,
     net: &GhostNet,
     input: &Tensor,
-    threads: usize,
+    threads: u16,
     mut times: Vec<Duration>,
 ) -> Result<()> {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;

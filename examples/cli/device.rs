@@ -1,6 +1,7 @@
 //! Which device and how many threads.
 
 use crate::exit::Usage;
+use crate::threads;
 use anyhow::{Context, Result};
 use candle::Device;
 use clap::Args;
@@ -47,16 +48,14 @@ impl FromStr for Choice {
 }
 
 impl DeviceArgs {
-    /// Sets up the threads, which can be done once a process, and opens the device.
+    /// Sets up the threads, which may start the program anew, and opens the device: to be called
+    /// before anything else is done.
     ///
     /// # Errors
     /// A device that was asked for and is not there; `auto` falls back to the CPU.
     pub fn open(&self, warn: impl Fn(&str)) -> Result<Device> {
         if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.into())
-                .build_global()
-                .context("can't start the threads")?;
+            threads::ensure(threads)?;
         }
         match if self.cpu { Choice::Cpu } else { self.device } {
             Choice::Cpu => Ok(Device::Cpu),

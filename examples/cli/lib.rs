@@ -12,3 +12,4 @@ pub mod output;
 pub mod pictures;
 pub mod progress;
 pub mod tensors;
+pub mod threads;

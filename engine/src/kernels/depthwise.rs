@@ -1,10 +1,12 @@
 //! Depthwise 2-D convolution: one filter per channel, on NCHW `f32` slices.
 //!
 //! Any kernel, stride and symmetric padding per axis; 3x3, 5x5, 1x5 and 5x1 have code of their
-//! own. Few planes fit into vectors without edges in the way, so a few rows at a time, or a few
-//! small planes, are copied into a zero-padded tile that stays in the first-level cache, with the
-//! columns of a strided convolution sorted by phase. From there on every load is contiguous and no
-//! inner loop branches.
+//! own. Padding is multiplied like any other zero: an infinite weight makes NaN at the edges.
+//!
+//! Edges and strides get in the way of vectors. So a few rows at a time, or a few small planes, are
+//! copied into a zero-padded tile that stays in the first-level cache, with the columns of a
+//! strided convolution sorted by phase. From there on every load is contiguous and no inner loop
+//! branches.
 //!
 //! | file | what |
 //! |---|---|

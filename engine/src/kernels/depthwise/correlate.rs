@@ -9,11 +9,10 @@ use crate::{
     threads::for_each_run,
 };
 
-/// Output rows in one register block: the sums, a column of five weights and the row being read
-/// fit into sixteen registers, and a row of a 3x3 kernel's tile is read for up to three sums.
+/// Output rows in one register block.
 const BLOCK_ROWS: usize = 8;
 
-/// Output rows in a block where no more are left.
+/// Output rows in a block where no more are left, or where a larger one has too few registers.
 const SMALL_BLOCK_ROWS: usize = 4;
 
 /// A correlation of every plane of `source` with the filter of its channel.
@@ -77,7 +76,7 @@ impl Planes<'_> {
         let (rows, width) = geometry.output;
         let planes = self.output.len() / geometry.output_len();
 
-        // In ascending order of output rows: see `Band::store`.
+        // In ascending order of output rows: see `Band::block`.
         for group in (0..planes).step_by(self.tiling.group) {
             let group = group..planes.min(group + self.tiling.group);
             for first in (0..rows).step_by(self.tiling.band) {
@@ -122,8 +121,9 @@ impl<T: Taps> Band<'_, T> {
     #[inline(always)]
     fn sweep<I: Isa>(mut self, isa: I) {
         assert!(self.output.len() >= self.rows * self.width);
-        for row in (0..self.rows).step_by(if T::LARGE { BLOCK_ROWS } else { SMALL_BLOCK_ROWS }) {
-            if T::LARGE && self.rows - row > SMALL_BLOCK_ROWS {
+        let block_rows = if T::LARGE_BLOCKS { BLOCK_ROWS } else { SMALL_BLOCK_ROWS };
+        for row in (0..self.rows).step_by(block_rows) {
+            if T::LARGE_BLOCKS && self.rows - row > SMALL_BLOCK_ROWS {
                 self.sweep_columns::<I, BLOCK_ROWS>(isa, row);
             } else {
                 self.sweep_columns::<I, SMALL_BLOCK_ROWS>(isa, row);
@@ -178,6 +178,7 @@ impl<T: Taps> Band<'_, T> {
     }
 }
 
+/// Writes those of `lanes` that fall into `output`.
 #[cold]
 #[inline(never)]
 fn store_within(output: &mut [f32], at: usize, lanes: &[f32]) {

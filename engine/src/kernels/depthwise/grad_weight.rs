@@ -149,26 +149,15 @@ impl Band<'_> {
             let mut column = 0;
             while column < width {
                 let lanes = I::LANES.min(width - column);
-                // SAFETY: `gy` has `rows` rows of `width`. The tile has every tap of those rows,
-                // and no lane is read behind the last column of a tap, so that what the tile
-                // holds there, which may be infinite, does not meet a zero lane of `gy`.
+                // SAFETY: `gy` has `rows` rows of `width`, and the tile has every tap of them. No
+                // lane is read behind the last column of a tap: what the tile holds there may be
+                // infinite and must not meet a zero lane of `gy`.
                 unsafe {
-                    let gy = self.gy.as_ptr().add(row * width + column);
-                    let x = self.tile.as_ptr().add(first + column);
-                    if lanes == I::LANES {
-                        let gy = isa.load(gy);
-                        for y in 0..KH {
-                            for (part, tap) in parts[y].iter_mut().zip(taps) {
-                                *part = isa.fma(gy, isa.load(x.add(y * row_pitch + tap)), *part);
-                            }
-                        }
-                    } else {
-                        let gy = isa.load_partial(gy, lanes);
-                        for y in 0..KH {
-                            for (part, tap) in parts[y].iter_mut().zip(taps) {
-                                let x = isa.load_partial(x.add(y * row_pitch + tap), lanes);
-                                *part = isa.fma(gy, x, *part);
-                            }
+                    let gy = load_lanes(isa, self.gy.as_ptr().add(row * width + column), lanes);
+                    for y in 0..KH {
+                        let x = self.tile.as_ptr().add(first + y * row_pitch + column);
+                        for (part, tap) in parts[y].iter_mut().zip(taps) {
+                            *part = isa.fma(gy, load_lanes(isa, x.add(tap), lanes), *part);
                         }
                     }
                 }
@@ -182,4 +171,14 @@ impl Band<'_> {
             }
         }
     }
+}
+
+/// Reads the first `lanes` lanes, which are nearly always all.
+///
+/// # Safety
+/// As [`Isa::load_partial`].
+#[inline(always)]
+unsafe fn load_lanes<I: Isa>(isa: I, src: *const f32, lanes: usize) -> I::F32 {
+    // SAFETY: as the caller vouches.
+    unsafe { if lanes == I::LANES { isa.load(src) } else { isa.load_partial(src, lanes) } }
 }

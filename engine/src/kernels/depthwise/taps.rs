@@ -8,7 +8,9 @@ use crate::isa::Isa;
 /// All implementations add the taps of one output in the same order whatever the size of the
 /// block: an output does not depend on the block it falls into.
 pub(super) trait Taps: Copy {
-    const LARGE: bool;
+    /// Whether eight sums, a column of weights and the rows that they share fit into sixteen
+    /// registers; else blocks have four rows.
+    const LARGE_BLOCKS: bool;
 
     /// Adds to a vector of outputs in each of `R` rows.
     ///
@@ -32,7 +34,7 @@ pub(super) trait Taps: Copy {
 pub(super) struct Fixed<const KH: usize, const KW: usize, const S: usize>;
 
 impl<const KH: usize, const KW: usize, const S: usize> Taps for Fixed<KH, KW, S> {
-    const LARGE: bool = KH * S <= 6;
+    const LARGE_BLOCKS: bool = KH * S <= 6;
 
     #[inline(always)]
     unsafe fn accumulate<I: Isa, const R: usize>(
@@ -78,7 +80,7 @@ pub(super) struct General {
 }
 
 impl Taps for General {
-    const LARGE: bool = true;
+    const LARGE_BLOCKS: bool = true;
 
     #[inline(always)]
     unsafe fn accumulate<I: Isa, const R: usize>(

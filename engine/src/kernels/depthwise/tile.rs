@@ -48,8 +48,8 @@ impl Tiling {
         let (kernel, stride, output) = (geometry.kernel, geometry.stride, geometry.output);
         let part_len = output.1 + (kernel.1 - 1) / stride.1;
         let first = geometry.origin.1.max(0).unsigned_abs() / stride.1;
-        let lead =
-            if stride.1 == 1 && output.1 >= lanes { first.wrapping_neg() % lanes } else { 0 };
+        let aligned = stride.1 == 1 && output.1 >= lanes;
+        let lead = if aligned { first.next_multiple_of(lanes) - first } else { 0 };
         // Vectors may be read at the last tap of the first column, and zeros be written behind a
         // row of the source that is narrower than a vector.
         let room = part_len.max((kernel.1 - 1) / stride.1 + lanes).max(first + 1 + lanes);
@@ -62,6 +62,9 @@ impl Tiling {
         // Room for whole blocks, also where the picture ends within one.
         let rows = (blocks * block_rows - 1).saturating_mul(row_step).saturating_add(kernel.0);
         let len = rows.saturating_mul(row_pitch);
+        let band = (blocks * block_rows).min(output.0);
+        // Outputs are computed in ascending order, which several bands of several planes are not.
+        let group = if band == output.0 { (TILE_ELEMENTS / len).max(1) } else { 1 };
         Self {
             columns: Columns::new(&geometry, part_len, part_pitch),
             geometry,
@@ -69,8 +72,8 @@ impl Tiling {
             row_pitch,
             row_step,
             part_pitch,
-            band: (blocks * block_rows).min(output.0),
-            group: (TILE_ELEMENTS / len).max(1),
+            band,
+            group,
             len,
         }
     }
@@ -116,56 +119,45 @@ impl Op for Fill<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
-        let Self { tiling, planes, first, rows, tiles } = self;
-        let Geometry { kernel, stride, .. } = tiling.geometry;
-        // Rows that follow each other in the padded plane and in the tile.
-        let (runs, run_rows) = if stride.0 <= kernel.0 {
-            (1, (rows - 1) * stride.0 + kernel.0)
+    fn eval<I: Isa>(mut self, isa: I) {
+        let Geometry { kernel, stride, .. } = self.tiling.geometry;
+        if stride.0 <= kernel.0 {
+            self.run(isa, 0, (self.rows - 1) * stride.0 + kernel.0);
         } else {
-            (rows, kernel.0)
-        };
-        for run in 0..runs {
-            tiling.fill_rows(isa, planes, [first + run, run], run_rows, tiles);
+            for run in 0..self.rows {
+                self.run(isa, run, kernel.0);
+            }
         }
     }
 }
 
-impl Tiling {
-    /// Copies the `rows` rows from the first one on that output row `output` reads to those from
-    /// `run` kernel heights on in each tile.
+impl Fill<'_> {
+    /// Copies `rows` consecutive rows of the padded planes, from the first one on that output row
+    /// number `run` reads.
     #[inline(always)]
-    fn fill_rows<I: Isa>(
-        &self,
-        isa: I,
-        planes: &[f32],
-        [output, run]: [usize; 2],
-        rows: usize,
-        tiles: &mut [f32],
-    ) {
-        let Geometry { source, kernel, stride, dilation, .. } = self.geometry;
-        let span = self.geometry.source_rows(output * stride.0, rows);
-        let start = run * kernel.0 * self.row_pitch;
+    fn run<I: Isa>(&mut self, isa: I, run: usize, rows: usize) {
+        let Tiling { geometry, columns, row_pitch, .. } = *self.tiling;
+        let span = geometry.source_rows((self.first + run) * geometry.stride.0, rows);
+        let start = run * geometry.kernel.0 * row_pitch;
         // The zero rows of a tile that always holds a whole plane stay zero.
-        if self.band < self.geometry.output.0 && span.count < rows {
-            for tile in tiles.chunks_exact_mut(self.len) {
-                tile[start..][..rows * self.row_pitch].fill(0.0);
-            }
+        if self.tiling.band < geometry.output.0 && span.count < rows {
+            self.tiles[start..][..rows * row_pitch].fill(0.0);
         }
-        if span.count > 0 {
-            self.columns.copy(
-                isa,
-                Rows {
-                    planes: planes.len() / self.geometry.source_len(),
-                    rows: span.count,
-                    width: source.1,
-                    source: &planes[span.skip * source.1..],
-                    source_pitch: self.geometry.source_len(),
-                    tiles: &mut tiles[start + span.target * self.row_pitch + self.lead..],
-                    tile_pitch: self.len,
-                    row_pitch: dilation.0.saturating_mul(self.row_pitch),
-                },
-            );
+        if span.count == 0 {
+            return;
         }
+        columns.copy(
+            isa,
+            Rows {
+                planes: self.planes.len() / geometry.source_len(),
+                rows: span.count,
+                width: geometry.source.1,
+                source: &self.planes[span.skip * geometry.source.1..],
+                source_pitch: geometry.source_len(),
+                tiles: &mut self.tiles[start + span.target * row_pitch + self.tiling.lead..],
+                tile_pitch: self.tiling.len,
+                row_pitch: geometry.dilation.0.saturating_mul(row_pitch),
+            },
+        );
     }
 }
