@@ -135,3 +135,17 @@ pub enum PictureFault {
         found: usize,
     },
 }
+
+impl PictureFault {
+    /// Damage, in the words of a decoder.
+    pub(super) fn corrupt(format: &'static str, detail: impl ToString) -> Self {
+        Self::Corrupt { format, detail: detail.to_string().trim_end_matches('.').to_owned() }
+    }
+
+    /// A feature that is missing here, in the words of a decoder.
+    pub(super) fn unsupported(format: &'static str, feature: impl ToString) -> Self {
+        let feature = feature.to_string();
+        let feature = feature.trim_end_matches(" is unsupported").to_owned();
+        Self::Unsupported { format, feature }
+    }
+}

@@ -1,9 +1,12 @@
-//! The format of a picture, from its first bytes.
+//! Tells the formats apart by their first bytes.
 
 use super::PictureFault;
 
-/// What is decoded here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bytes of an unknown file that its error shows.
+const SHOWN: usize = 8;
+
+/// A format that is decoded here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Jpeg,
     Png,
@@ -14,30 +17,21 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Whatever the file is called.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, PictureFault> {
-        let starts = |magic: &[u8]| bytes.starts_with(magic);
-        Ok(if starts(b"\xff\xd8\xff") {
-            Self::Jpeg
-        } else if starts(b"\x89PNG\r\n\x1a\n") {
-            Self::Png
-        } else if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-            Self::WebP
-        } else if starts(b"GIF87a") || starts(b"GIF89a") {
-            Self::Gif
-        } else if starts(b"BM") {
-            Self::Bmp
-        } else if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") {
-            Self::Tiff
-        } else if bytes.is_empty() {
-            return Err(PictureFault::Truncated { format: "picture" });
-        } else {
-            let start = bytes.iter().copied().take(8).collect();
-            return Err(PictureFault::UnknownFormat { start });
-        })
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Ok(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Self::WebP),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
+            [b'B', b'M', ..] => Ok(Self::Bmp),
+            // 42 is TIFF, 43 is BigTIFF.
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Self::Tiff),
+            _ => {
+                Err(PictureFault::UnknownFormat { start: bytes[..bytes.len().min(SHOWN)].to_vec() })
+            }
+        }
     }
 
-    /// For messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",

@@ -1,137 +1,100 @@
-//! PNG, WebP, GIF, BMP and TIFF, by the `image` crate, in Pillow's colours.
+//! PNG, WebP and BMP, which the decoders of `image` read as Pillow does.
 
-use super::decode::picture;
-use super::format::Format;
-use super::{DecodeOptions, PictureFault, Rgb8};
-use image::codecs::{
-    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
-};
-use image::error::{ImageError, LimitErrorKind, UnsupportedErrorKind};
-use image::metadata::Orientation;
-use image::{ColorType, ImageDecoder, Limits};
-use std::error::Error;
-use std::io::{self, Cursor};
+use std::io::{Cursor, ErrorKind};
 
-/// Memory of a decoder besides the picture: tables, a row or a frame of its own.
-const OVERHEAD: u64 = 64 << 20;
+use image::codecs::bmp::BmpDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{ColorType, ImageDecoder, ImageError, Limits};
 
-pub(super) fn decode(
-    format: Format,
-    bytes: &[u8],
-    options: &DecodeOptions,
-) -> Result<(Rgb8, Orientation), PictureFault> {
-    let reader = Cursor::new(bytes);
-    let to_fault = |error| fault(format, &error, options);
-    match format {
-        Format::Png => {
-            let mut limits = Limits::default();
-            limits.max_alloc = Some(options.max_pixels.saturating_mul(8).saturating_add(OVERHEAD));
-            read(format, PngDecoder::with_limits(reader, limits).map_err(to_fault)?, options)
-        }
-        Format::WebP => read(format, WebPDecoder::new(reader).map_err(to_fault)?, options),
-        Format::Gif => read(format, GifDecoder::new(reader).map_err(to_fault)?, options),
-        Format::Bmp => read(format, BmpDecoder::new(reader).map_err(to_fault)?, options),
-        Format::Tiff => read(format, TiffDecoder::new(reader).map_err(to_fault)?, options),
-        Format::Jpeg => {
-            Err(PictureFault::Unsupported { format: "JPEG", feature: "this way".into() })
-        }
+use super::{DecodeOptions, Decoded, PictureFault, Rgb8, convert};
+
+/// Memory for what is beside the pixels: headers, profiles, tables.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// Most bytes per pixel that a decoder puts out: four 16-bit channels.
+const BYTES_PER_PIXEL: u64 = 8;
+
+/// Where a PNG file says what its channels are, and what it says of gray.
+const PNG_COLOUR_TYPE: (usize, u8) = (25, 0);
+
+/// Turns samples into RGB.
+type Convert = fn(ColorType, Vec<u8>) -> Option<Vec<u8>>;
+
+/// Decodes a PNG file; of an animation, the picture for programs that do not animate.
+pub(super) fn png(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, PictureFault> {
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(options))
+        .map_err(|error| fault("PNG", error))?;
+    let (position, gray) = PNG_COLOUR_TYPE;
+    let is_gray = bytes.get(position) == Some(&gray);
+    let convert = if is_gray { convert::gray_to_rgb } else { convert::to_rgb };
+    read("PNG", decoder, convert, options)
+}
+
+/// Decodes a WebP file.
+pub(super) fn webp(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, PictureFault> {
+    check_container(bytes, options)?;
+    let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| fault("WebP", error))?;
+    read("WebP", decoder, convert::to_rgb, options)
+}
+
+/// Decodes a BMP file.
+pub(super) fn bmp(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, PictureFault> {
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|error| fault("BMP", error))?;
+    read("BMP", decoder, convert::to_rgb, options)
+}
+
+fn limits(options: &DecodeOptions) -> Limits {
+    let mut limits = Limits::no_limits();
+    let pixels = options.max_pixels.saturating_mul(BYTES_PER_PIXEL);
+    limits.max_alloc = Some(pixels.saturating_add(SPARE_BYTES));
+    limits
+}
+
+/// Refuses a WebP file that is shorter than its container says. The decoder would not notice the
+/// last missing byte of lossy data, nor missing chunks behind it.
+fn check_container(bytes: &[u8], options: &DecodeOptions) -> Result<(), PictureFault> {
+    let length = bytes.get(4..).and_then(<[u8]>::first_chunk).copied().map(u32::from_le_bytes);
+    let is_whole = length.is_some_and(|length| u64::from(length) + 8 <= bytes.len() as u64);
+    if is_whole || options.allow_truncated {
+        return Ok(());
     }
+    Err(PictureFault::Truncated { format: "WebP" })
 }
 
 fn read(
-    format: Format,
+    format: &'static str,
     mut decoder: impl ImageDecoder,
+    convert: Convert,
     options: &DecodeOptions,
-) -> Result<(Rgb8, Orientation), PictureFault> {
-    let to_fault = |error| fault(format, &error, options);
+) -> Result<Decoded, PictureFault> {
     let (width, height) = decoder.dimensions();
-    options.check_size(width.into(), height.into())?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(decoder.total_bytes().saturating_mul(2).saturating_add(OVERHEAD));
-    decoder.set_limits(limits).map_err(to_fault)?;
-    // A picture with bad metadata is a picture all the same.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let color = decoder.color_type();
-    let len = usize::try_from(decoder.total_bytes()).map_err(|_| PictureFault::TooManyPixels {
-        width: width.into(),
-        height: height.into(),
-        limit: options.max_pixels,
-    })?;
-    let mut raw = vec![0; len];
-    if let Err(error) = decoder.read_image(&mut raw)
-        && !(options.allow_truncated && is_truncation(&error))
-    {
-        return Err(to_fault(error));
-    }
-    let Some(pixels) = rgb(color, &raw) else {
-        let feature = format!("{color:?} samples");
-        return Err(PictureFault::Unsupported { format: format.name(), feature });
-    };
-    Ok((picture(width, height, pixels)?, orientation))
-}
-
-/// Alpha is dropped, not blended, as Pillow does; so is the low byte of 16-bit colours. 16-bit
-/// grey is scaled.
-fn rgb(color: ColorType, raw: &[u8]) -> Option<Vec<u8>> {
-    let wide = |i: usize, pixel: &[u8]| u16::from_ne_bytes([pixel[2 * i], pixel[2 * i + 1]]);
-    let high = |i: usize, pixel: &[u8]| (wide(i, pixel) >> 8) as u8;
-    let scaled = |pixel: &[u8]| ((u32::from(wide(0, pixel)) + 128) / 257) as u8;
-    let map = |bytes: usize, convert: &dyn Fn(&[u8]) -> [u8; 3]| {
-        raw.chunks_exact(bytes).flat_map(convert).collect()
-    };
-    Some(match color {
-        ColorType::Rgb8 => raw.to_vec(),
-        ColorType::L8 => map(1, &|p| [p[0]; 3]),
-        ColorType::La8 => map(2, &|p| [p[0]; 3]),
-        ColorType::Rgba8 => map(4, &|p| [p[0], p[1], p[2]]),
-        ColorType::L16 => map(2, &|p| [scaled(p); 3]),
-        ColorType::La16 => map(4, &|p| [high(0, p); 3]),
-        ColorType::Rgb16 => map(6, &|p| [high(0, p), high(1, p), high(2, p)]),
-        ColorType::Rgba16 => map(8, &|p| [high(0, p), high(1, p), high(2, p)]),
-        _ => return None,
-    })
-}
-
-fn is_truncation(error: &ImageError) -> bool {
-    if let ImageError::IoError(error) = error {
-        return error.kind() == io::ErrorKind::UnexpectedEof;
-    }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) {
-            return true;
+    options.check_pixels(width.into(), height.into())?;
+    decoder.set_limits(limits(options)).map_err(|error| fault(format, error))?;
+    let colour = decoder.color_type();
+    let orientation = decoder.orientation().ok();
+    let unsupported = || PictureFault::unsupported(format, format!("colours as {colour:?}"));
+    let length = usize::try_from(decoder.total_bytes()).map_err(|_| unsupported())?;
+    let mut samples = vec![0; length];
+    if let Err(error) = decoder.read_image(&mut samples) {
+        // The decoder has filled what it could.
+        match fault(format, error) {
+            PictureFault::Truncated { .. } if options.allow_truncated => {}
+            fault => return Err(fault),
         }
-        cause = error.source();
     }
-    error.to_string().contains("unexpected end of file")
+    let pixels = convert(colour, samples).ok_or_else(unsupported)?;
+    let picture = Rgb8::new(width, height, pixels)
+        .map_err(|_| PictureFault::corrupt(format, format!("a size of {width}x{height}")))?;
+    Ok(Decoded { picture, orientation })
 }
 
-fn fault(format: Format, error: &ImageError, options: &DecodeOptions) -> PictureFault {
-    let format = format.name();
-    if is_truncation(error) {
-        return PictureFault::Truncated { format };
-    }
+fn fault(format: &'static str, error: ImageError) -> PictureFault {
     match error {
-        ImageError::Unsupported(error) => {
-            PictureFault::Unsupported { format, feature: feature(&error.kind()) }
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            PictureFault::Truncated { format }
         }
-        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
-            let limit = options.max_pixels;
-            PictureFault::Unsupported {
-                format,
-                feature: format!("more data than {limit} pixels need"),
-            }
-        }
-        other => PictureFault::Corrupt { format, detail: other.to_string() },
-    }
-}
-
-/// What an unsupported picture has.
-fn feature(kind: &UnsupportedErrorKind) -> String {
-    match kind {
-        UnsupportedErrorKind::Color(color) => format!("{color:?} colours"),
-        UnsupportedErrorKind::GenericFeature(feature) => feature.clone(),
-        other => format!("{other:?}"),
+        ImageError::Unsupported(error) => PictureFault::unsupported(format, error),
+        error => PictureFault::corrupt(format, error),
     }
 }
