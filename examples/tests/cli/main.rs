@@ -1,4 +1,5 @@
 //! The programs as people run them: real processes in temporary folders, without a network.
+#![allow(clippy::unwrap_used)] // a test that can't go on may end
 
 #[path = "../../../ghostnetv2/tests/model/fixture.rs"]
 #[allow(dead_code)] // the crate's own tests use the rest

@@ -5,6 +5,7 @@
 
 mod conv2d;
 mod depthwise;
+mod planewise;
 mod pool;
 mod taps;
 mod upsample;

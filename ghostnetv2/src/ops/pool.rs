@@ -1,10 +1,9 @@
 //! Average pooling with right gradients at odd sizes.
 
-use candle::{D, Result, Tensor};
+use super::planewise::{self, PlaneOp};
+use candle::{D, Result, Tensor, bail};
 
 /// Mean of 2x2 windows at stride 2; an odd last row or column is left out, as PyTorch does.
-///
-/// candle's own gradient spreads over that last row too, so it never gets to see one.
 ///
 /// # Shapes
 /// `[B, C, H, W]` → `[B, C, H / 2, W / 2]`.
@@ -14,15 +13,52 @@ use candle::{D, Result, Tensor};
 pub fn avg_pool2x2(x: &Tensor) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
     if h < 2 || w < 2 {
-        candle::bail!("avg_pool2x2: a {h}x{w} map: expected at least 2x2")
+        bail!("avg_pool2x2: a {h}x{w} map: expected at least 2x2")
     }
-    let mut even = x.clone();
-    for (dim, n) in [(2, h), (3, w)] {
-        if n % 2 == 1 {
-            even = even.narrow(dim, 0, n - 1)?;
+    if planewise::takes(x) {
+        return planewise::apply(AvgPool2x2 { h, w }, x);
+    }
+    // candle's own gradient spreads over the last row too: it never gets to see an odd one.
+    x.narrow(2, 0, h / 2 * 2)?.narrow(3, 0, w / 2 * 2)?.avg_pool2d(2)
+}
+
+#[derive(Clone, Copy)]
+struct AvgPool2x2 {
+    h: usize,
+    w: usize,
+}
+
+impl PlaneOp for AvgPool2x2 {
+    const NAME: &'static str = "avg-pool-2x2";
+
+    fn input(&self) -> (usize, usize) {
+        (self.h, self.w)
+    }
+
+    fn output(&self) -> (usize, usize) {
+        (self.h / 2, self.w / 2)
+    }
+
+    fn forward(&self, x: &[f32], y: &mut [f32]) {
+        for (rows, y) in x.chunks_exact(2 * self.w).zip(y.chunks_exact_mut(self.w / 2)) {
+            let (upper, lower) = rows.split_at(self.w);
+            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for ((upper, lower), y) in pairs.zip(y) {
+                *y = 0.25 * (upper[0] + upper[1] + lower[0] + lower[1]);
+            }
         }
     }
-    even.avg_pool2d(2)
+
+    fn backward(&self, grad_y: &[f32], grad_x: &mut [f32]) {
+        let rows = grad_x.chunks_exact_mut(2 * self.w);
+        for (rows, grad_y) in rows.zip(grad_y.chunks_exact(self.w / 2)) {
+            for row in rows.chunks_exact_mut(self.w) {
+                for (pair, grad) in row.chunks_exact_mut(2).zip(grad_y) {
+                    pair.fill(0.25 * grad);
+                }
+            }
+        }
+    }
 }
 
 /// Mean over all pixels.

@@ -95,21 +95,27 @@ impl Taps {
         let windows = self.high.chunks_exact(self.length).zip(self.low.chunks_exact(self.length));
         for ((pixel, &start), (high, low)) in out.chunks_exact_mut(3).zip(&self.starts).zip(windows)
         {
-            for (sample, plane) in pixel.iter_mut().zip(&planes.0) {
-                *sample = to_pixel(dot(&plane[start..start + self.length], high, low));
-            }
+            let planes = planes.0.each_ref().map(|plane| &plane[start..start + self.length]);
+            let sums = dots(planes, high, low);
+            pixel.copy_from_slice(&sums.map(to_pixel));
         }
     }
 }
 
-/// Sum of sample times weight, in fixed point, plus one half.
-fn dot(samples: &[i16], high: &[i16], low: &[i16]) -> i32 {
-    let (mut high_sum, mut low_sum) = (0_i32, 0_i32);
-    for ((&sample, &high), &low) in samples.iter().zip(high).zip(low) {
-        high_sum = high_sum.wrapping_add(i32::from(sample).wrapping_mul(i32::from(high)));
-        low_sum = low_sum.wrapping_add(i32::from(sample).wrapping_mul(i32::from(low)));
+/// For each colour, the sum of sample times weight, in fixed point, plus one half.
+fn dots([red, green, blue]: [&[i16]; 3], high: &[i16], low: &[i16]) -> [i32; 3] {
+    let (mut high_sums, mut low_sums) = ([0_i32; 3], [0_i32; 3]);
+    let weights = high.iter().zip(low);
+    for (((&red, &green), &blue), (&high, &low)) in red.iter().zip(green).zip(blue).zip(weights) {
+        for (c, sample) in [red, green, blue].into_iter().enumerate() {
+            let product = |weight: i16| i32::from(sample).wrapping_mul(i32::from(weight));
+            high_sums[c] = high_sums[c].wrapping_add(product(high));
+            low_sums[c] = low_sums[c].wrapping_add(product(low));
+        }
     }
-    high_sum.wrapping_shl(LOW_BITS).wrapping_add(low_sum).wrapping_add(HALF)
+    std::array::from_fn(|c| {
+        high_sums[c].wrapping_shl(LOW_BITS).wrapping_add(low_sums[c]).wrapping_add(HALF)
+    })
 }
 
 /// One row, colour by colour, widened, and followed by zeros for the padded weights to meet.

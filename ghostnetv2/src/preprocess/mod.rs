@@ -28,7 +28,7 @@ const MAX_SIDE: u32 = 1 << 14;
 /// How pictures are made ready for one network.
 ///
 /// [`Preprocess::default`] is what timm assumes of a model that says nothing: 224x224, bicubic,
-/// centre crop of 0.875, ImageNet's mean and deviation. The GhostNets were published with that.
+/// centre crop of 0.875, ImageNet's mean and deviation. GhostNet and GhostNetV2 were published so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocess {
     height: u32,
@@ -137,16 +137,11 @@ impl Preprocess {
     /// `[3, height, width]`, row-major, of [`Preprocess::height`] and [`Preprocess::width`].
     pub fn apply(&self, picture: &Rgb8) -> Vec<f32> {
         let picture = self.apply_u8(picture);
-        let tables = std::array::from_fn(|colour| self.normalised(colour));
-        let colour = |colour: usize, table: &[f32; 256]| {
-            picture
-                .pixels()
-                .chunks_exact(3)
-                .map(|pixel| table[usize::from(pixel[colour])])
-                .collect()
-        };
-        let [red, green, blue]: [[f32; 256]; 3] = tables;
-        let planes: [Vec<f32>; 3] = [colour(0, &red), colour(1, &green), colour(2, &blue)];
+        let planes: [Vec<f32>; 3] = std::array::from_fn(|colour| {
+            let levels = self.normalised(colour);
+            let pixels = picture.pixels().chunks_exact(3);
+            pixels.map(|pixel| levels[usize::from(pixel[colour])]).collect()
+        });
         planes.concat()
     }
 

@@ -1,7 +1,7 @@
 //! Pooling and nearest upsampling, where candle's own gradients are wrong or missing.
 
 use crate::finite_differences::{check, values};
-use candle::{Result, Tensor};
+use candle::{DType, Result, Tensor};
 use ghostnetv2::ops::{avg_pool2x2, global_avg_pool, upsample_nearest2d};
 
 #[test]
@@ -31,6 +31,25 @@ fn gradients_at_odd_sizes() -> Result<()> {
     check("7 to 3 to 7", &[values(2, (1, 2, 7, 7))], |o| {
         upsample_nearest2d(&avg_pool2x2(&o[0])?, (7, 7))
     })
+}
+
+#[test]
+fn other_types_take_another_way_to_the_same_values() -> Result<()> {
+    let x = values(3, (2, 3, 7, 5)).transpose(0, 1)?;
+    let wide = x.to_dtype(DType::F64)?;
+    let same = |a: Tensor, b: Tensor| -> Result<()> {
+        assert_eq!(a.dims(), b.dims());
+        let difference = (a - b.to_dtype(DType::F32)?)?.abs()?.max_all()?;
+        assert!(difference.to_scalar::<f32>()? < 1e-6);
+        Ok(())
+    };
+    same(avg_pool2x2(&x)?, avg_pool2x2(&wide)?)?;
+    for to in [(7, 5), (3, 11), (20, 2)] {
+        same(upsample_nearest2d(&x, to)?, upsample_nearest2d(&wide, to)?)?;
+    }
+    assert_eq!(upsample_nearest2d(&x, (0, 4))?.dims(), [3, 2, 0, 4]);
+    assert_eq!(avg_pool2x2(&values(1, (0, 3, 4, 4)))?.dims(), [0, 3, 2, 2]);
+    Ok(())
 }
 
 #[test]

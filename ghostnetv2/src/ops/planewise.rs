@@ -1,0 +1,84 @@
+//! Linear operations on each `[H, W]` plane by itself, as differentiable candle operations.
+
+use candle::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// Planes together of at least this many elements are worth a task of their own.
+const TASK_ELEMENTS: usize = 1 << 15;
+
+/// What happens to a plane.
+pub(super) trait PlaneOp: Copy + Send + Sync + 'static {
+    const NAME: &'static str;
+
+    /// Height and width of the input.
+    fn input(&self) -> (usize, usize);
+
+    /// Height and width of the output.
+    fn output(&self) -> (usize, usize);
+
+    /// Writes all of `y`.
+    fn forward(&self, x: &[f32], y: &mut [f32]);
+
+    /// Adds to `grad_x`, which is zero, what `grad_y` means for it.
+    fn backward(&self, grad_y: &[f32], grad_x: &mut [f32]);
+}
+
+/// Whether [`apply`] can take a tensor.
+pub(super) fn takes(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// `[B, C, H, W]` → `[B, C, OH, OW]` on the CPU in f32.
+pub(super) fn apply<P: PlaneOp>(op: P, x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Forward(op))
+}
+
+struct Forward<P>(P);
+struct Backward<P>(P);
+
+impl<P: PlaneOp> CustomOp1 for Forward<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        each_plane(x, layout, self.0.output(), |x, y| self.0.forward(x, y))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&Backward(self.0))?))
+    }
+}
+
+impl<P: PlaneOp> CustomOp1 for Backward<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        each_plane(grad, layout, self.0.input(), |grad_y, grad_x| self.0.backward(grad_y, grad_x))
+    }
+}
+
+fn each_plane(
+    from: &CpuStorage,
+    layout: &Layout,
+    (oh, ow): (usize, usize),
+    work: impl Fn(&[f32], &mut [f32]) + Sync,
+) -> Result<(CpuStorage, Shape)> {
+    let (b, c, h, w) = layout.shape().dims4()?;
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!("a plane-wise operation on a tensor that is not contiguous")
+    };
+    let from = &from.as_slice::<f32>()?[start..end];
+    let mut to = vec![0f32; b * c * oh * ow];
+    // Chunks of nothing are not allowed, and empty planes have no work.
+    if !from.is_empty() && !to.is_empty() {
+        let planes = TASK_ELEMENTS.div_ceil((h * w).max(oh * ow));
+        to.par_chunks_mut(oh * ow)
+            .zip(from.par_chunks(h * w))
+            .with_min_len(planes)
+            .for_each(|(to, from)| work(from, to));
+    }
+    Ok((CpuStorage::F32(to), Shape::from((b, c, oh, ow))))
+}
