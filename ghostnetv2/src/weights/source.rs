@@ -116,9 +116,14 @@ impl ModelSource {
         progress: &mut dyn crate::hub::Progress,
     ) -> Result<Checkpoint, Error> {
         let Self::Hub(repo) = self else { return self.open_local() };
-        let config = hub.get(repo, CONFIG, None, progress)?;
+        let config = match hub.get(repo, CONFIG, None, progress) {
+            Ok(path) => Some(read_config(&path)?),
+            // The tensors tell the network too; and if it is all of it that is missing, they say so.
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
         let weights = hub.get(repo, WEIGHTS, None, progress)?;
-        read_weights(&weights, Some(read_config(&config)?))
+        read_weights(&weights, config)
     }
 
     /// Reads weights and configuration from this machine.

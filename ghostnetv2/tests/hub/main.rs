@@ -8,6 +8,7 @@ mod download;
 mod fixture;
 mod hostile;
 mod integrity;
+mod models;
 mod offline;
 mod processes;
 mod redirects;
