@@ -2,7 +2,7 @@
 
 use anyhow::Error;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// For the end of every `--help`.
@@ -49,17 +49,12 @@ pub fn report(result: Result<Outcome, Error>) -> ExitCode {
         Err(error) => {
             let code = code(&error);
             if code != 0 {
-                progress_safe_print(&error);
+                // A closed stderr is no reason to end otherwise.
+                let _ = writeln!(io::stderr(), "error: {error:#}");
             }
             ExitCode::from(code)
         }
     }
-}
-
-fn progress_safe_print(error: &Error) {
-    // A closed stderr is no reason to end otherwise.
-    use std::io::Write;
-    let _ = writeln!(io::stderr(), "error: {error:#}");
 }
 
 fn code(error: &Error) -> u8 {
