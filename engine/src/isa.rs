@@ -72,6 +72,8 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     const NAME: &'static str;
     /// Number of `f32` in one vector.
     const LANES: usize;
+    /// Number of vector registers: how large a register tile may be.
+    const REGISTERS: usize;
     /// A vector of [`Isa::LANES`] `f32`.
     type F32: Copy;
 
@@ -108,6 +110,9 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     /// `a + b`.
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
+    /// `a - b`.
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
     /// `a · b`.
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
@@ -116,6 +121,27 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
 
     /// The larger of each pair of lanes; which one is returned for a NaN differs between sets.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// The smaller of each pair of lanes; which one is returned for a NaN differs between sets.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a / b`.
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// Each lane rounded to a whole number, halves to the even one.
+    fn round(self, a: Self::F32) -> Self::F32;
+
+    /// 2 to the power of each lane: whole numbers from -126 to 127.
+    fn pow2(self, exponent: Self::F32) -> Self::F32;
+
+    /// Reads [`Isa::LANES`] bfloat16, the upper halves of `f32`.
+    ///
+    /// # Safety
+    /// `src` must be readable for [`Isa::LANES`] elements. No alignment is needed.
+    unsafe fn load_bf16(self, src: *const u16) -> Self::F32;
+
+    /// Asks for the cache line at `address`, which need not exist.
+    fn prefetch(self, address: *const f32);
 
     /// The sum of all lanes.
     fn sum(self, vector: Self::F32) -> f32;

@@ -27,10 +27,15 @@
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod buffer;
 mod error;
 pub mod isa;
 pub mod kernels;
-mod scratch;
+mod nhwc;
+mod pack;
+pub mod plan;
+mod team;
 mod threads;
 
 pub use error::ShapeError;
+pub use plan::PlanError;

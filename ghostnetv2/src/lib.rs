@@ -19,6 +19,7 @@ pub mod ops;
 pub mod picture;
 #[cfg(feature = "image")]
 pub mod preprocess;
+mod plan;
 pub mod pyramid;
 pub mod weights;
 
@@ -28,4 +29,6 @@ pub use model::{
     GhostNet, ghostnet, ghostnet_no_final_layer, ghostnetv2, ghostnetv2_no_final_layer, ghostnetv3,
     ghostnetv3_no_final_layer,
 };
+pub use engine::plan::PlanOptions;
+pub use plan::Plan;
 pub use pyramid::{Backbone, FeatureInfo, Level, Pyramid, Taps};

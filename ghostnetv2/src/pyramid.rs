@@ -2,8 +2,10 @@
 
 use crate::config::Config;
 use crate::model::{Node, Trunk};
+use crate::plan::Plan;
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
+use engine::plan::{NetworkBuilder, PlanOptions};
 
 /// One map of a pyramid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +149,18 @@ impl Pyramid {
         let place = |&level: &Level| nodes.partition_point(|&node| node < taps.node(level));
         let order = levels.iter().map(place).collect();
         Self { trunk, nodes, order, info: taps.feature_info(cfg, levels) }
+    }
+
+    /// A plan of this pyramid for a CPU, laid out for inputs of `shape` `[B, 3, H, W]`; it gives
+    /// the levels in their order. The plan is a copy of the weights as they are now.
+    ///
+    /// # Errors
+    /// A shape that the network can't take, or no memory.
+    pub fn plan(&self, shape: &[usize; 4], options: &PlanOptions) -> Result<Plan> {
+        let (mut net, x) = NetworkBuilder::new(options, self.trunk.in_channels()?);
+        let values = self.trunk.lower(&mut net, x, &self.nodes)?;
+        let levels: Vec<_> = self.order.iter().map(|&i| values[i]).collect();
+        Plan::new(net.build(&levels), shape, options)
     }
 
     /// Sums V3's training branches into single convolutions, as [`crate::GhostNet::fuse`].

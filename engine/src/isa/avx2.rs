@@ -36,6 +36,7 @@ impl Sealed for Avx2 {}
 impl Isa for Avx2 {
     const NAME: &'static str = "avx2";
     const LANES: usize = LANES;
+    const REGISTERS: usize = 16;
     type F32 = __m256;
 
     #[inline]
@@ -73,17 +74,42 @@ impl Isa for Avx2 {
         unsafe { _mm256_storeu_ps(dst, vector) }
     }
 
+    // Not `_mm256_maskstore_ps`, which takes a dozen cycles on AMD. Channel counts are multiples
+    // of four nearly always, so that the first branch does all of the work.
     #[inline(always)]
     unsafe fn store_partial(self, dst: *mut f32, vector: __m256, lanes: usize) {
-        // SAFETY: the token proves AVX2; the caller vouches for `lanes` and the memory, and a
-        // masked store touches no other element.
-        unsafe { _mm256_maskstore_ps(dst, self.mask(lanes), vector) }
+        debug_assert!(lanes <= LANES);
+        // SAFETY: the token proves AVX2; the caller vouches for `lanes` and the memory, and the
+        // parts together are `lanes` long.
+        unsafe {
+            if lanes == LANES {
+                return _mm256_storeu_ps(dst, vector);
+            }
+            let (mut dst, mut rest) = (dst, _mm256_castps256_ps128(vector));
+            if lanes & 4 != 0 {
+                _mm_storeu_ps(dst, rest);
+                (dst, rest) = (dst.add(4), _mm256_extractf128_ps::<1>(vector));
+            }
+            if lanes & 2 != 0 {
+                _mm_storel_epi64(dst.cast(), _mm_castps_si128(rest));
+                (dst, rest) = (dst.add(2), _mm_movehl_ps(rest, rest));
+            }
+            if lanes & 1 != 0 {
+                _mm_store_ss(dst, rest);
+            }
+        }
     }
 
     #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: the token proves AVX2.
         unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_sub_ps(a, b) }
     }
 
     #[inline(always)]
@@ -102,6 +128,48 @@ impl Isa for Avx2 {
     fn max(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: the token proves AVX2.
         unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    fn pow2(self, exponent: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2. A whole number plus the bias is the exponent field.
+        unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(exponent), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, src: *const u16) -> __m256 {
+        // SAFETY: the token proves AVX2; the caller vouches for the memory.
+        unsafe {
+            let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(src.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(halves))
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }
 
     #[inline(always)]

@@ -23,6 +23,7 @@ impl Sealed for Neon {}
 impl Isa for Neon {
     const NAME: &'static str = "neon";
     const LANES: usize = LANES;
+    const REGISTERS: usize = 32;
     type F32 = float32x4_t;
 
     #[inline]
@@ -80,6 +81,12 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
     fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         // SAFETY: the token proves NEON.
         unsafe { vmulq_f32(a, b) }
@@ -96,6 +103,42 @@ impl Isa for Neon {
         // SAFETY: the token proves NEON.
         unsafe { vmaxq_f32(a, b) }
     }
+
+    #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vminq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vdivq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vrndnq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn pow2(self, exponent: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON. A whole number plus the bias is the exponent field.
+        unsafe {
+            let biased = vaddq_s32(vcvtnq_s32_f32(exponent), vdupq_n_s32(127));
+            vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, src: *const u16) -> float32x4_t {
+        // SAFETY: the token proves NEON; the caller vouches for the memory.
+        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(src))) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
 
     #[inline(always)]
     fn sum(self, vector: float32x4_t) -> f32 {

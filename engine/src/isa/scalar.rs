@@ -14,6 +14,7 @@ impl Sealed for Scalar {}
 impl Isa for Scalar {
     const NAME: &'static str = "scalar";
     const LANES: usize = LANES;
+    const REGISTERS: usize = 16;
     type F32 = [f32; LANES];
 
     #[inline]
@@ -58,6 +59,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         std::array::from_fn(|lane| a[lane] * b[lane])
     }
@@ -72,6 +78,36 @@ impl Isa for Scalar {
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
+
+    #[inline(always)]
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| a[lane] / b[lane])
+    }
+
+    #[inline(always)]
+    fn round(self, a: Self::F32) -> Self::F32 {
+        a.map(f32::round_ties_even)
+    }
+
+    #[inline(always)]
+    fn pow2(self, exponent: Self::F32) -> Self::F32 {
+        exponent.map(|whole| f32::from_bits(((whole as i32 + 127) as u32) << 23))
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, src: *const u16) -> Self::F32 {
+        // SAFETY: the caller vouches for LANES readable elements.
+        let halves = unsafe { src.cast::<[u16; LANES]>().read_unaligned() };
+        halves.map(|half| f32::from_bits(u32::from(half) << 16))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
 
     #[inline(always)]
     fn sum(self, [a, b, c, d]: Self::F32) -> f32 {

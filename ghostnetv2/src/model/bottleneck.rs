@@ -8,8 +8,9 @@ use super::layers::{ConvBn, ConvSpec};
 use super::reparam::{Branches, ConvUnit};
 use super::squeeze_excite::SqueezeExcite;
 use crate::config::{Config, Row, Version};
-use candle::{Result, Tensor};
+use candle::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
+use engine::plan::{Activation, NetworkBuilder, Value};
 
 /// One row of the architecture table.
 #[derive(Clone, Debug)]
@@ -81,6 +82,30 @@ impl Bottleneck {
             }
             None => y + x,
         }
+    }
+
+    /// Adds this bottleneck to a plan.
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+        let shortcut = match &self.shortcut {
+            Some((depthwise, pointwise)) => {
+                let window = depthwise.conv.window()?;
+                let weights = depthwise.folded()?;
+                let y = net.depthwise(x, window, weights.get(), Activation::Identity);
+                let y = y.map_err(Error::wrap)?;
+                let weights = pointwise.folded()?;
+                net.pointwise(y, weights.get(), Activation::Identity, None).map_err(Error::wrap)?
+            }
+            None => x,
+        };
+        let mut y = self.ghost1.lower(net, x, None, None)?;
+        if let Some(conv_dw) = &self.conv_dw {
+            let (window, weights) = (conv_dw.window()?, conv_dw.folded()?);
+            y = net
+                .depthwise(y, window, weights.get(), Activation::Identity)
+                .map_err(Error::wrap)?;
+        }
+        let scale = self.se.as_ref().map(|se| se.lower(net, y)).transpose()?;
+        self.ghost2.lower(net, y, scale, Some(shortcut))
     }
 
     pub(crate) fn fuse(&mut self) -> Result<()> {

@@ -7,8 +7,9 @@
 
 use super::layers::{ConvBn, ConvSpec};
 use crate::ops::{ConvAlgorithm, avg_pool2x2, upsample_nearest2d};
-use candle::{Result, Tensor};
+use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::sigmoid};
+use engine::plan::{NetworkBuilder, Value};
 
 /// Reach of the two decoupled "fully connected" layers, in cells of the halved map.
 const REACH: usize = 5;
@@ -51,5 +52,14 @@ impl DfcAttention {
             ConvAlgorithm::Stock => gate.upsample_nearest2d(h, w),
             _ => upsample_nearest2d(&gate, (h, w)),
         }
+    }
+
+    /// Adds this branch to a plan: the gate before upsampling.
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+        let pooled = net.avg_pool2x2(x).map_err(Error::wrap)?;
+        let pointwise = self.pointwise.folded()?;
+        let (horizontal, vertical) = (self.horizontal.folded()?, self.vertical.folded()?);
+        let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
+        net.dfc(pooled, pointwise.get(), along_row, along_column).map_err(Error::wrap)
     }
 }

@@ -8,8 +8,9 @@ use super::dfc::DfcAttention;
 use super::layers::ConvSpec;
 use super::reparam::{Branches, ConvUnit};
 use crate::config::{Config, Version};
-use candle::{Result, Tensor};
+use candle::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
+use engine::plan::{Activation, Join, NetworkBuilder, Value};
 
 /// Side of the cheap operation's kernel.
 const CHEAP_KERNEL: usize = 3;
@@ -83,6 +84,27 @@ impl GhostModule {
             Some(dfc) => y * dfc.forward_t(x, train)?,
             None => Ok(y),
         }
+    }
+
+    /// Adds this module to a plan: of `x`, each channel times `scale`, joined by the gate or, where
+    /// there is none, with `shortcut`.
+    pub(crate) fn lower(
+        &self,
+        net: &mut NetworkBuilder,
+        x: Value,
+        scale: Option<Value>,
+        shortcut: Option<Value>,
+    ) -> Result<Value> {
+        let join = match (&self.dfc, shortcut) {
+            (Some(dfc), _) => Join::Gate(dfc.lower(net, x)?),
+            (None, Some(shortcut)) => Join::Add(shortcut),
+            (None, None) => Join::None,
+        };
+        let act = if self.relu { Activation::Relu } else { Activation::Identity };
+        let (primary, cheap) = (self.primary_conv.folded()?, self.cheap_operation.folded()?);
+        let kernel = self.cheap_operation.window()?.kernel;
+        let cheap = (kernel, cheap.get());
+        net.ghost((x, scale), self.out_channels, primary.get(), cheap, act, join).map_err(Error::wrap)
     }
 
     pub(crate) fn fuse(&mut self) -> Result<()> {

@@ -1,10 +1,11 @@
 //! From the last map to class scores.
 
-use super::layers::{Conv2d, ConvBn, ConvSpec};
+use super::layers::{Conv2d, ConvBn, ConvSpec, Folded};
 use crate::config::{Config, HEAD, LAST, STAGES};
 use crate::ops::global_avg_pool;
-use candle::{Result, Tensor};
+use candle::{Error, Result, Tensor};
 use candle_nn::{Linear, Module, VarBuilder, linear, ops::dropout};
+use engine::plan::{Activation, NetworkBuilder, Value};
 
 /// `blocks.9`, pooling, `conv_head` and, unless left out, `classifier`.
 #[derive(Clone, Debug)]
@@ -41,5 +42,21 @@ impl ClassifierHead {
         let Some(classifier) = &self.classifier else { return Ok(y) };
         let y = if train && self.dropout > 0.0 { dropout(&y, self.dropout)? } else { y };
         classifier.forward(&y)
+    }
+
+    /// Adds the head to a plan.
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+        let (conv, head) = (self.conv_bn.folded()?, self.conv_head.folded()?);
+        let y = net.pointwise(x, conv.get(), Activation::Relu, None).map_err(Error::wrap)?;
+        let y = net.global_pool(y).map_err(Error::wrap)?;
+        let y = net.linear(y, head.get(), Activation::Relu).map_err(Error::wrap)?;
+        let Some(classifier) = &self.classifier else { return Ok(y) };
+        let weight = classifier.weight();
+        let bias = match classifier.bias() {
+            Some(bias) => bias.clone(),
+            None => Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device())?,
+        };
+        let weights = Folded::new(weight, &bias)?;
+        net.linear(y, weights.get(), Activation::Identity).map_err(Error::wrap)
     }
 }

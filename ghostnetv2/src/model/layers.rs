@@ -1,8 +1,9 @@
 //! Convolution and batch-norm layers, as every block here uses them.
 
 use crate::ops::{Conv2dParams, ConvAlgorithm, conv2d};
-use candle::{Result, Tensor};
+use candle::{DType, Result, Tensor};
 use candle_nn::{BatchNorm, VarBuilder, batch_norm};
+use engine::plan::Window;
 
 /// Epsilon of every batch-norm (PyTorch's default, in the checkpoints too).
 pub(crate) const BN_EPS: f64 = 1e-5;
@@ -79,6 +80,22 @@ impl ConvSpec {
 }
 
 impl Conv2d {
+    /// For a plan.
+    pub(crate) fn folded(&self) -> Result<Folded> {
+        let bias = match &self.bias {
+            Some(bias) => bias.clone(),
+            None => Tensor::zeros(self.weight.dim(0)?, self.weight.dtype(), self.weight.device())?,
+        };
+        Folded::new(&self.weight, &bias)
+    }
+
+    /// For a plan.
+    pub(crate) fn window(&self) -> Result<Window> {
+        let (_, _, kh, kw) = self.weight.dims4()?;
+        let Conv2dParams { stride, padding, .. } = self.params;
+        Ok(Window { kernel: (kh, kw), stride, padding })
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = conv2d(x, &self.weight, self.params, self.algorithm)?;
         match &self.bias {
@@ -132,10 +149,34 @@ impl ConvBn {
         self.norm.forward_t(&self.conv.forward(x)?, train)
     }
 
+    /// For a plan.
+    pub(crate) fn folded(&self) -> Result<Folded> {
+        let (weight, bias) = self.fused()?;
+        Folded::new(&weight, &bias)
+    }
+
     /// Weight `[O, I / groups, KH, KW]` and bias `[O]` of the one convolution that equals this
     /// in evaluation.
     pub(crate) fn fused(&self) -> Result<(Tensor, Tensor)> {
         let (scale, shift) = self.norm.affine()?;
         Ok((self.conv.weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?, shift))
+    }
+}
+
+/// Weight and bias of a convolution without batch-norm, as plans take them.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Folded {
+    pub(crate) fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
+        let values = |t: &Tensor| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1();
+        Ok(Self { weight: values(weight)?, bias: values(bias)? })
+    }
+
+    pub(crate) fn get(&self) -> (&[f32], &[f32]) {
+        (&self.weight, &self.bias)
     }
 }

@@ -19,9 +19,11 @@ mod trunk;
 pub(crate) use trunk::{Node, Trunk};
 
 use crate::config::{Config, Version};
+use crate::plan::Plan;
 use crate::pyramid::{Level, Pyramid, Taps};
 use candle::{Result, Tensor, bail};
 use candle_nn::{Func, ModuleT, VarBuilder};
+use engine::plan::{NetworkBuilder, PlanOptions};
 use head::ClassifierHead;
 
 /// A GhostNet classifier: trunk and head.
@@ -97,6 +99,34 @@ impl GhostNet {
     /// The feature pyramid of this network, sharing its weights.
     pub fn pyramid(&self, taps: Taps, levels: &[Level]) -> Pyramid {
         Pyramid::from_trunk(&self.config, self.trunk.clone(), taps, levels)
+    }
+
+    /// A plan of this network for a CPU, laid out for inputs of `shape` `[B, 3, H, W]`; it gives the
+    /// class scores. The plan is a copy of the weights as they are now.
+    ///
+    /// # Errors
+    /// A shape that the network can't take, or no memory.
+    ///
+    /// # Example
+    /// ```
+    /// use candle::{DType, Device, Tensor};
+    /// use candle_nn::VarBuilder;
+    /// use ghostnetv2::{Config, GhostNet, PlanOptions};
+    /// # fn main() -> candle::Result<()> {
+    /// let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
+    /// let model = GhostNet::new(&Config::v2(1.0), 1000, vb)?;
+    /// let plan = model.plan(&[1, 3, 64, 64], &PlanOptions::default())?;
+    /// let x = Tensor::zeros((1, 3, 64, 64), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(plan.forward(&x)?.dims(), [1, 1000]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn plan(&self, shape: &[usize; 4], options: &PlanOptions) -> Result<Plan> {
+        let (mut net, x) = NetworkBuilder::new(options, self.config.in_channels);
+        let maps = self.trunk.lower(&mut net, x, &[Node::LAST])?;
+        let Some(&last) = maps.last() else { bail!("no map was computed") };
+        let scores = self.head.lower(&mut net, last)?;
+        Plan::new(net.build(&[scores]), shape, options)
     }
 
     /// All five pyramid levels and the class scores, in one pass.

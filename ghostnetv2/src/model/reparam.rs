@@ -3,9 +3,10 @@
 //! # Source
 //! GhostNetV3 (arXiv 2404.11202), section 3.1; branches and names as timm's `GhostModuleV3`.
 
-use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec};
+use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec, Folded};
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
+use engine::plan::Window;
 
 /// Parallel convolution branches of each kind: three in every checkpoint.
 const BRANCHES: usize = 3;
@@ -27,6 +28,24 @@ impl ConvUnit {
             Self::ConvBn(unit) => unit.forward_t(x, train),
             Self::Branches(unit) => unit.forward_t(x, train),
             Self::Fused(conv) => conv.forward(x),
+        }
+    }
+
+    /// For a plan: branches summed, batch-norm folded.
+    pub(crate) fn folded(&self) -> Result<Folded> {
+        match self {
+            Self::ConvBn(unit) => unit.folded(),
+            Self::Branches(unit) => unit.fused()?.folded(),
+            Self::Fused(conv) => conv.folded(),
+        }
+    }
+
+    /// Kernel, stride and padding, for a plan.
+    pub(crate) fn window(&self) -> Result<Window> {
+        match self {
+            Self::ConvBn(unit) => unit.conv.window(),
+            Self::Branches(unit) => unit.fused()?.window(),
+            Self::Fused(conv) => conv.window(),
         }
     }
 

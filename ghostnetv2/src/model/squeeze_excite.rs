@@ -6,8 +6,9 @@
 use super::layers::{Conv2d, ConvSpec};
 use crate::config::make_divisible;
 use crate::ops::{ConvAlgorithm, global_avg_pool};
-use candle::{Result, Tensor};
+use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::hard_sigmoid};
+use engine::plan::{Activation, NetworkBuilder, Value};
 
 /// A gate per channel from the mean of all channels.
 #[derive(Clone, Debug)]
@@ -36,5 +37,13 @@ impl SqueezeExcite {
         let squeezed = global_avg_pool(x)?; // [B, C, 1, 1]
         let reduced = self.conv_reduce.forward(&squeezed)?.relu()?;
         x.broadcast_mul(&hard_sigmoid(&self.conv_expand.forward(&reduced)?)?)
+    }
+
+    /// Adds the gate of `x` to a plan: what reads `x` multiplies by it.
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+        let squeezed = net.global_pool(x).map_err(Error::wrap)?;
+        let (reduce, expand) = (self.conv_reduce.folded()?, self.conv_expand.folded()?);
+        let reduced = net.linear(squeezed, reduce.get(), Activation::Relu).map_err(Error::wrap)?;
+        net.linear(reduced, expand.get(), Activation::HardSigmoid).map_err(Error::wrap)
     }
 }

@@ -1,10 +1,11 @@
 //! Stem and bottleneck stages, up to the deepest map that is asked for.
 
 use super::bottleneck::Bottleneck;
-use super::layers::{BatchNorm2d, Conv2d, ConvSpec};
+use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec, Folded};
 use crate::config::{Config, MIN_SIDE, STAGES, STEM, WITHOUT_DFC};
-use candle::{Result, Tensor, bail};
+use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use engine::plan::{Activation, NetworkBuilder, Value, Window};
 
 /// A place in the trunk whose output can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +112,43 @@ impl Trunk {
         Ok(outputs)
     }
 
+    /// Adds the trunk to a plan; the values of `nodes`, which are sorted.
+    pub(crate) fn lower(
+        &self,
+        net: &mut NetworkBuilder,
+        x: Value,
+        nodes: &[Node],
+    ) -> Result<Vec<Value>> {
+        let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
+        let mut values = Vec::with_capacity(nodes.len());
+        let window = self.conv_stem.window()?;
+        let mut y = if nodes.contains(&Node::ConvStem) {
+            // The level is read before its batch-norm, which then is a step of its own.
+            let stem = self.conv_stem.folded()?;
+            let raw = net.conv(x, window, stem.get(), Activation::Identity).map_err(Error::wrap)?;
+            values.push(raw);
+            let (scale, shift) = self.bn1.affine()?;
+            let norm = Folded::new(&scale, &shift)?;
+            let window = Window::same((1, 1), 1);
+            net.depthwise(raw, window, norm.get(), Activation::Relu).map_err(Error::wrap)?
+        } else {
+            let stem = ConvBn { conv: self.conv_stem.clone(), norm: self.bn1.clone() }.folded()?;
+            net.conv(x, window, stem.get(), Activation::Relu).map_err(Error::wrap)?
+        };
+        for (i, stage) in self.stages.iter().enumerate().filter(|_| last != Node::ConvStem) {
+            for bottleneck in stage {
+                y = bottleneck.lower(net, y)?;
+            }
+            if nodes.contains(&Node::Stage(i)) {
+                values.push(y);
+            }
+            if last == Node::Stage(i) {
+                break;
+            }
+        }
+        Ok(values)
+    }
+
     /// Fuses the branches of V3; V1 and V2 have none.
     pub(crate) fn fuse(&mut self) -> Result<()> {
         self.stages.iter_mut().flatten().try_for_each(Bottleneck::fuse)
@@ -124,9 +162,13 @@ impl Trunk {
         });
     }
 
+    pub(crate) fn in_channels(&self) -> Result<usize> {
+        self.conv_stem.weight.dim(1)
+    }
+
     fn check_input(&self, x: &Tensor) -> Result<()> {
         let (_, c, h, w) = x.dims4()?;
-        let channels = self.conv_stem.weight.dim(1)?;
+        let channels = self.in_channels()?;
         if c != channels {
             bail!("input {:?} has {c} channels: expected [B, {channels}, H, W]", x.dims())
         }

@@ -8,3 +8,4 @@ mod gradients;
 mod keys;
 mod odd_sizes;
 mod parity;
+mod plan;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     ShapeError,
     isa::{Isa, Op},
-    scratch::Scratch,
+    buffer::Buffer,
 };
 
 /// Elements that a tile should have at most: half of a first-level cache of 32 KB, so that the
@@ -79,8 +79,8 @@ impl Tiling {
     }
 
     /// Zeroed memory for one group of tiles.
-    pub(super) fn scratch(&self) -> Result<Scratch, ShapeError> {
-        Scratch::zeroed(self.len.saturating_mul(self.group))
+    pub(super) fn scratch(&self) -> Result<Buffer, ShapeError> {
+        Buffer::zeroed(self.len.saturating_mul(self.group))
     }
 
     /// How far behind tap (0, 0) tap (`ky`, `kx`) is in a tile.

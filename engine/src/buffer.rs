@@ -1,4 +1,4 @@
-//! Working memory for one thread, aligned to cache lines.
+//! Memory for `f32` that starts at a cache line.
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,12 +12,12 @@ const LINE: usize = 16;
 struct Line([f32; LINE]);
 
 /// A slice of `f32` that starts at a cache line.
-pub(crate) struct Scratch {
+pub(crate) struct Buffer {
     lines: Vec<Line>,
     len: usize,
 }
 
-impl Scratch {
+impl Buffer {
     /// `len` zeros, or an error where there is no memory for them.
     pub(crate) fn zeroed(len: usize) -> Result<Self, ShapeError> {
         let mut lines = Vec::new();
@@ -28,7 +28,13 @@ impl Scratch {
     }
 }
 
-impl Deref for Scratch {
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[f32; {}]", self.len)
+    }
+}
+
+impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
@@ -37,7 +43,7 @@ impl Deref for Scratch {
     }
 }
 
-impl DerefMut for Scratch {
+impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above, and `self` is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
@@ -51,7 +57,7 @@ mod tests {
     #[test]
     fn is_zero_aligned_and_as_long_as_asked() {
         for len in [0, 1, 15, 16, 17, 1000] {
-            let scratch = Scratch::zeroed(len).unwrap();
+            let scratch = Buffer::zeroed(len).unwrap();
             assert_eq!(scratch.len(), len);
             assert!(scratch.iter().all(|value| *value == 0.0));
             assert_eq!(scratch.as_ptr().align_offset(64), 0);
@@ -60,6 +66,6 @@ mod tests {
 
     #[test]
     fn too_much_is_an_error() {
-        assert!(Scratch::zeroed(usize::MAX).is_err());
+        assert!(Buffer::zeroed(usize::MAX).is_err());
     }
 }

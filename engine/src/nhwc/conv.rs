@@ -1,0 +1,144 @@
+//! Dense convolution of any kernel: the matrix product of [`super::gemm`] over a [`Band`], where a
+//! table of offsets takes the place of an im2col copy.
+
+use std::ops::Range;
+
+use super::band::{self, Band};
+use super::depthwise::rows_under;
+use super::gemm::{Gather, Gemm, Panel, Pixels, Target};
+use crate::isa::{Isa, Op};
+
+/// The map that is convolved.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// One plane for each channel, as callers give pictures.
+    Planes(*const f32),
+    /// Channels innermost, as plans hold maps.
+    Pixels(*const f32),
+}
+
+/// Some rows and panels of a convolution.
+pub(crate) struct Conv<'a> {
+    pub(crate) x: Source,
+    pub(crate) channels: usize,
+    /// Height and width of the input.
+    pub(crate) input: (usize, usize),
+    pub(crate) kernel: (usize, usize),
+    pub(crate) stride: usize,
+    pub(crate) padding: (usize, usize),
+    /// [`offsets`] of this geometry.
+    pub(crate) offsets: &'a [u32],
+    /// Neighbouring panels and the first column of each.
+    pub(crate) panels: &'a [(usize, Panel)],
+    /// The whole output map.
+    pub(crate) y: Target,
+    pub(crate) rows: Range<usize>,
+    pub(crate) scratch: *mut f32,
+}
+
+/// For each factor of a sum, in the order (kernel row, kernel column, channel), where it lies from
+/// the left padding of the first row under the kernel.
+pub(crate) fn offsets(
+    kernel: (usize, usize),
+    channels: usize,
+    (width, padding): (usize, usize),
+) -> Vec<u32> {
+    let row_len = (width + 2 * padding) * channels;
+    let row = |ky: usize| (0..kernel.1 * channels).map(move |i| (ky * row_len + i) as u32);
+    (0..kernel.0).flat_map(row).collect()
+}
+
+/// Elements of scratch for any part of the output.
+pub(crate) fn scratch_len(height: usize, row_len: usize, window: usize) -> usize {
+    band::capacity(height, window, row_len) * row_len
+}
+
+impl Op for Conv<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let (height, width) = self.input;
+        let ld = self.channels;
+        let (kh, kw) = self.kernel;
+        let under = |oy: usize| rows_under(oy, kh, self.stride, self.padding.0, height);
+        let row_len = (width + 2 * self.padding.1) * ld;
+        let capacity = band::capacity(height, kh.max(self.stride), row_len);
+        let last_row = under(self.rows.end - 1).0.end;
+        let mut oy = self.rows.start;
+        // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
+        // read has been filled.
+        unsafe {
+            let band_size = (width, self.padding.1);
+            let mut band =
+                Band::new(self.scratch, ld, band_size, capacity, under(oy).0.start);
+            while oy < self.rows.end {
+                let fill = band.room_after(under(oy).0.start).min(last_row - band.end());
+                for _ in 0..fill {
+                    let row = band.end();
+                    self.fill(row, band.grow(1));
+                }
+                while oy < self.rows.end && under(oy).0.end <= band.end() {
+                    let (rows, (first_tap, last_tap)) = under(oy);
+                    // Rows of the kernel that hang over the map are left out of the sum: the
+                    // order of the factors puts them first or last.
+                    let skipped = first_tap * kw * ld;
+                    let a = Pixels {
+                        data: band.row(rows.start).wrapping_sub(first_tap * row_len),
+                        ld: self.stride * ld,
+                        count: self.y.width,
+                    };
+                    for &(column, panel) in self.panels {
+                        let columns = panel.vectors * I::LANES;
+                        let panel = Panel {
+                            weights: panel.weights.add(skipped * columns),
+                            k: (last_tap - first_tap) * kw * ld,
+                            ..panel
+                        };
+                        let start = oy * self.y.width;
+                        let c = Target {
+                            data: self.y.data.add(start * self.y.ld + column),
+                            add: if self.y.add.is_null() {
+                                self.y.add
+                            } else {
+                                self.y.add.add(start * self.y.add_ld + column)
+                            },
+                            ..self.y
+                        };
+                        let addressing = Gather(self.offsets.as_ptr().add(skipped));
+                        isa.run(Gemm { a, panel, c, addressing });
+                    }
+                    oy += 1;
+                }
+            }
+        }
+    }
+}
+
+impl Conv<'_> {
+    /// Copies the map's row `row` to `to`.
+    ///
+    /// # Safety
+    /// The map must have that row, and `to` room for it.
+    #[inline(always)]
+    unsafe fn fill(&self, row: usize, to: *mut f32) {
+        let (height, width) = self.input;
+        let c = self.channels;
+        // SAFETY: the caller vouches for both.
+        unsafe {
+            match self.x {
+                Source::Pixels(x) => {
+                    to.copy_from_nonoverlapping(x.add(row * width * c), width * c);
+                }
+                Source::Planes(x) => {
+                    for channel in 0..c {
+                        let x = x.add((channel * height + row) * width);
+                        for column in 0..width {
+                            *to.add(column * c + channel) = *x.add(column);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Pointwise convolution: a register-tiled matrix product on packed weights.
+//!
+//! `C[m, n] = act(Σ_k A[m, k] · W[k, n] + bias[n] + add[m, n])`, where a row `m` is a pixel. `A` is
+//! read in place by broadcasts; `W` is packed in panels of one to three vectors of columns (see
+//! [`crate::pack`]), each `[k][columns]`. A tile of `MR` pixels by `NZ` vectors stays in registers
+//! for the whole sum, and every sum runs over `k` in order: results depend neither on the tiling
+//! nor on how work is split over threads.
+
+use super::activation::Activation;
+use crate::isa::{Isa, Op};
+
+/// Elements ahead that are asked for while weights stream through once.
+const PREFETCH: usize = 512;
+
+/// Pixels that are read, with their channels innermost.
+#[derive(Clone, Copy)]
+pub(crate) struct Pixels {
+    pub(crate) data: *const f32,
+    /// Pixel stride.
+    pub(crate) ld: usize,
+    pub(crate) count: usize,
+}
+
+/// A panel of packed weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel {
+    pub(crate) weights: *const f32,
+    pub(crate) bias: *const f32,
+    pub(crate) k: usize,
+    /// Vectors of columns: 1 to 3.
+    pub(crate) vectors: usize,
+    /// Columns of the last vector that are stored.
+    pub(crate) tail: usize,
+}
+
+/// Where results go: rows of `width` pixels, with `gap` elements between them beyond the stride.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) data: *mut f32,
+    /// Pixel stride.
+    pub(crate) ld: usize,
+    pub(crate) width: usize,
+    pub(crate) gap: usize,
+    pub(crate) activation: Activation,
+    /// Added before the activation: null, or pixels with stride `add_ld`.
+    pub(crate) add: *const f32,
+    pub(crate) add_ld: usize,
+}
+
+impl Target {
+    /// Pixels one behind the other, in rows of `width`.
+    pub(crate) fn dense(data: *mut f32, ld: usize, width: usize, activation: Activation) -> Self {
+        Self { data, ld, width, gap: 0, activation, add: std::ptr::null(), add_ld: 0 }
+    }
+}
+
+/// One panel of columns for some pixels.
+pub(crate) struct Gemm<A> {
+    pub(crate) a: Pixels,
+    pub(crate) panel: Panel,
+    pub(crate) c: Target,
+    pub(crate) addressing: A,
+}
+
+/// Where the `k`-th factor of a pixel lies, in elements from the pixel.
+pub(crate) trait Addressing: Copy {
+    /// # Safety
+    /// `k` must be less than the panel's `k`.
+    unsafe fn offset(self, k: usize) -> usize;
+}
+
+/// Channels side by side: a pointwise convolution.
+#[derive(Clone, Copy)]
+pub(crate) struct Dense;
+
+impl Addressing for Dense {
+    #[inline(always)]
+    unsafe fn offset(self, k: usize) -> usize {
+        k
+    }
+}
+
+/// By a table of at least `k` offsets: any other convolution, without an im2col copy.
+#[derive(Clone, Copy)]
+pub(crate) struct Gather(pub(crate) *const u32);
+
+impl Addressing for Gather {
+    #[inline(always)]
+    unsafe fn offset(self, k: usize) -> usize {
+        // SAFETY: the caller vouches for `k`.
+        unsafe { *self.0.add(k) as usize }
+    }
+}
+
+impl<A: Addressing> Op for Gemm<A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        match self.panel.vectors {
+            1 => self.tiles::<I, 1>(isa),
+            2 => self.tiles::<I, 2>(isa),
+            _ => self.tiles::<I, 3>(isa),
+        }
+    }
+}
+
+/// The largest tile height whose accumulators, weights and broadcast fit in the registers.
+const fn tile_height(registers: usize, vectors: usize) -> usize {
+    match (registers, vectors) {
+        (32, 1 | 2) => 14,
+        (32, _) => 9,
+        (_, 1) => 12,
+        (_, 2) => 6,
+        (_, _) => 4,
+    }
+}
+
+impl<A: Addressing> Gemm<A> {
+    #[inline(always)]
+    fn tiles<I: Isa, const NZ: usize>(&self, isa: I) {
+        let height = tile_height(I::REGISTERS, NZ);
+        // Tiles of about the same height: a last one of a single row would wait for each sum.
+        let tiles = self.a.count.div_ceil(height);
+        let mut first = 0;
+        for tile in 1..=tiles {
+            let next = self.a.count * tile / tiles;
+            macro_rules! tile {
+                ($($mr:literal)*) => {
+                    match next - first {
+                        $($mr if $mr <= height => self.tile::<I, $mr, NZ>(isa, first),)*
+                        _ => {}
+                    }
+                };
+            }
+            tile!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+            first = next;
+        }
+    }
+
+    /// Pixels `first .. first + MR`.
+    #[inline(always)]
+    fn tile<I: Isa, const MR: usize, const NZ: usize>(&self, isa: I, first: usize) {
+        let Panel { weights, bias, k, tail, .. } = self.panel;
+        let c = self.c;
+        // SAFETY: the plan has checked that pixels, panel and target have these sizes.
+        unsafe {
+            let a = self.a.data.add(first * self.a.ld);
+            let mut sums = [[isa.splat(0.0); NZ]; MR];
+            for z in 0..NZ {
+                let bias = isa.load(bias.add(z * I::LANES));
+                for row in &mut sums {
+                    row[z] = bias;
+                }
+            }
+            let mut w = weights;
+            for kk in 0..k {
+                if MR == 1 {
+                    isa.prefetch(w.wrapping_add(PREFETCH));
+                }
+                let mut columns = [isa.splat(0.0); NZ];
+                for (z, column) in columns.iter_mut().enumerate() {
+                    *column = isa.load(w.add(z * I::LANES));
+                }
+                let a = a.add(self.addressing.offset(kk));
+                for (m, row) in sums.iter_mut().enumerate() {
+                    let pixel = isa.splat(*a.add(m * self.a.ld));
+                    for z in 0..NZ {
+                        row[z] = isa.fma(pixel, columns[z], row[z]);
+                    }
+                }
+                w = w.add(NZ * I::LANES);
+            }
+            let mut to = c.data.add(first * c.ld + first / c.width * c.gap);
+            let mut left = c.width - first % c.width;
+            for (m, row) in sums.iter().enumerate() {
+                for (z, sum) in row.iter().enumerate() {
+                    let lanes = if z + 1 == NZ { tail } else { I::LANES };
+                    let mut sum = *sum;
+                    if !c.add.is_null() {
+                        let add = c.add.add((first + m) * c.add_ld + z * I::LANES);
+                        sum = isa.add(sum, isa.load_partial(add, lanes));
+                    }
+                    let value = c.activation.apply(isa, sum);
+                    if lanes == I::LANES {
+                        isa.store(to.add(z * I::LANES), value);
+                    } else {
+                        isa.store_partial(to.add(z * I::LANES), value, lanes);
+                    }
+                }
+                to = to.wrapping_add(c.ld);
+                left -= 1;
+                if left == 0 {
+                    to = to.wrapping_add(c.gap);
+                    left = c.width;
+                }
+            }
+        }
+    }
+}
+
+/// Weights of a panel multiplied by a scale for each `k`: as good as scaling the input, and less
+/// work where there are more pixels than columns.
+pub(crate) struct ScalePanel {
+    pub(crate) panel: Panel,
+    /// `k` elements.
+    pub(crate) scale: *const f32,
+    /// Room for [`prepared_len`].
+    pub(crate) to: *mut f32,
+}
+
+/// Elements of a prepared panel of `columns` columns.
+pub(crate) fn prepared_len(k: usize, columns: usize) -> usize {
+    (k * columns).next_multiple_of(16)
+}
+
+impl Op for ScalePanel {
+    type Output = Panel;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> Panel {
+        let columns = self.panel.vectors * I::LANES;
+        for k in 0..self.panel.k {
+            // SAFETY: the panel has these factors, and scale and scratch as many.
+            unsafe {
+                let scale = isa.splat(*self.scale.add(k));
+                for z in 0..self.panel.vectors {
+                    let at = k * columns + z * I::LANES;
+                    let weight = isa.load(self.panel.weights.add(at));
+                    isa.store(self.to.add(at), isa.mul(weight, scale));
+                }
+            }
+        }
+        Panel { weights: self.to, ..self.panel }
+    }
+}

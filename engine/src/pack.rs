@@ -1,0 +1,137 @@
+//! Weights in the order in which kernels read them.
+//!
+//! Packed once, shared by plans and threads. What is packed fits one instruction set, whose number
+//! of lanes it is laid out for; a plan uses the set that its weights were packed for.
+
+use crate::isa::AnyIsa;
+use crate::nhwc::depthwise::Filter;
+use crate::nhwc::gemm::Panel;
+use crate::{PlanError, buffer::Buffer};
+
+/// The most vectors in a panel.
+pub(crate) const PANEL_VECTORS: usize = 3;
+
+/// A matrix `[n, k]`, one row for each output: a pointwise convolution or a fully connected layer.
+#[derive(Debug)]
+pub struct Matrix {
+    pub(crate) isa: AnyIsa,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    /// The first column of each panel, and what kernels need to know of it.
+    pub(crate) panels: Vec<(usize, Panel)>,
+    weights: Buffer,
+    /// Where the panels' pointers lead, as they do into `weights`.
+    _bias: Buffer,
+}
+
+// SAFETY: the panels' pointers lead into the matrix's own memory, which nobody writes to.
+unsafe impl Send for Matrix {}
+// SAFETY: as above.
+unsafe impl Sync for Matrix {}
+
+impl Matrix {
+    /// Packs `[n, k]` row-major weights and `[n]` biases.
+    ///
+    /// # Errors
+    /// Slices of other lengths, or no memory.
+    pub(crate) fn pack(
+        isa: AnyIsa,
+        (n, k): (usize, usize),
+        weights: &[f32],
+        bias: &[f32],
+    ) -> Result<Self, PlanError> {
+        PlanError::expect_len("weights of a matrix", n * k, weights.len())?;
+        PlanError::expect_len("bias of a matrix", n, bias.len())?;
+        let lanes = isa.lanes();
+        let padded = n.div_ceil(lanes) * lanes;
+        let mut packed_bias = Buffer::zeroed(padded)?;
+        packed_bias[..n].copy_from_slice(bias);
+        let mut packed = Buffer::zeroed(padded * k)?;
+        let mut panels = Vec::new();
+        let mut column = 0;
+        for vectors in panel_widths(n.div_ceil(lanes)) {
+            let width = vectors * lanes;
+            let columns = width.min(n - column);
+            let to = &mut packed[column * k..][..width * k];
+            let rows = weights[column * k..][..columns * k].chunks_exact(k.max(1));
+            for (row, from) in rows.enumerate() {
+                for (value, to) in from.iter().zip(to[row..].iter_mut().step_by(width)) {
+                    *to = *value;
+                }
+            }
+            let tail = columns - (vectors - 1) * lanes;
+            let bias = packed_bias[column..].as_ptr();
+            panels.push((column, Panel { weights: to.as_ptr(), bias, k, vectors, tail }));
+            column += width;
+        }
+        Ok(Self { isa, n, k, panels, weights: packed, _bias: packed_bias })
+    }
+
+    /// Bytes of the weights.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val::<[f32]>(&self.weights)
+    }
+}
+
+/// Splits vectors of columns into panels of three, and of two where one would be left over.
+fn panel_widths(vectors: usize) -> impl Iterator<Item = usize> {
+    let mut left = vectors;
+    std::iter::from_fn(move || {
+        let width = if left == 4 { 2 } else { left.min(PANEL_VECTORS) };
+        left -= width;
+        (width > 0).then_some(width)
+    })
+}
+
+/// One filter `[kh, kw]` for each channel.
+#[derive(Debug)]
+pub struct Filters {
+    pub(crate) kernel: (usize, usize),
+    weights: Buffer,
+    bias: Buffer,
+}
+
+impl Filters {
+    /// Packs `[channels, kh, kw]` weights and `[channels]` biases.
+    ///
+    /// # Errors
+    /// Slices of other lengths, or no memory.
+    pub(crate) fn pack(
+        isa: AnyIsa,
+        channels: usize,
+        kernel: (usize, usize),
+        weights: &[f32],
+        bias: &[f32],
+    ) -> Result<Self, PlanError> {
+        let taps = kernel.0 * kernel.1;
+        PlanError::expect_len("weights of depthwise filters", channels * taps, weights.len())?;
+        PlanError::expect_len("bias of depthwise filters", channels, bias.len())?;
+        let lanes = isa.lanes();
+        let padded = channels.div_ceil(lanes) * lanes;
+        let mut packed = Buffer::zeroed(padded * taps)?;
+        for (channel, filter) in weights.chunks_exact(taps).enumerate() {
+            let start = channel / lanes * taps * lanes + channel % lanes;
+            for (value, to) in filter.iter().zip(packed[start..].iter_mut().step_by(lanes)) {
+                *to = *value;
+            }
+        }
+        let mut padded_bias = Buffer::zeroed(padded)?;
+        padded_bias[..channels].copy_from_slice(bias);
+        Ok(Self { kernel, weights: packed, bias: padded_bias })
+    }
+
+    /// What a kernel needs to know.
+    pub(crate) fn filter(&self, stride: usize) -> Filter {
+        Filter {
+            weights: self.weights.as_ptr(),
+            bias: self.bias.as_ptr(),
+            kernel: self.kernel,
+            stride,
+        }
+    }
+
+    /// Bytes of the weights.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val::<[f32]>(&self.weights)
+    }
+}

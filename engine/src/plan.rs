@@ -1,0 +1,28 @@
+//! Plans: a network laid out for one input shape, to be run many times.
+//!
+//! 1. A [`NetworkBuilder`] takes the operations and packs their weights: a [`Network`].
+//! 2. [`Network::plan`] fixes an input shape: the steps, their sizes, and where each map lies in
+//!    one block of memory, the arena. Maps whose lifetimes do not overlap share it.
+//! 3. [`Plan::run`] runs the steps. It allocates nothing, and needs a [`Scratch`] of its own on
+//!    each thread that calls it.
+
+mod display;
+mod error;
+mod graph;
+mod options;
+mod run;
+mod schedule;
+mod shape;
+mod split;
+mod step;
+mod task;
+mod timing;
+
+pub use error::PlanError;
+pub(crate) use split::share;
+pub use crate::nhwc::activation::Activation;
+pub use graph::{Join, Network, NetworkBuilder, Value, Window};
+pub use options::PlanOptions;
+pub use run::{Plan, Scratch};
+pub use shape::Shape;
+pub use timing::{Timing, Timings};

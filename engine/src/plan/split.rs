@@ -1,0 +1,119 @@
+//! How a step is divided over threads.
+//!
+//! Only what is computed by whom depends on it, never a result: no sum is divided.
+
+use std::ops::Range;
+
+use super::Shape;
+use super::graph::Op;
+use crate::pack::Matrix;
+
+/// The direction in which a step is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Rows of the map (pixels, where rows do not matter).
+    Rows,
+    /// Channels of the output: panels of weights or vectors.
+    Channels,
+}
+
+/// How a step is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Split {
+    pub(crate) way: Way,
+    /// Parts, at most one for each thread.
+    pub(crate) parts: usize,
+}
+
+/// Multiply-adds below which a step is not worth a second thread.
+const WORTHWHILE: usize = 12_000;
+
+/// Elements of a map that stay in the nearest caches while panel after panel reads it.
+const CACHED: usize = 48 << 10;
+
+impl Split {
+    /// By channels, where nothing else matters.
+    pub(crate) fn channels(channels: usize, threads: usize) -> Self {
+        Self { way: Way::Channels, parts: threads.min(channels).max(1) }
+    }
+
+    /// The cheaper way for this operation, whose cost is that of the slowest part.
+    pub(crate) fn new(op: &Op, input: Shape, output: Shape, threads: usize) -> Self {
+        let parts = if super::step::work(op, input, output) < WORTHWHILE { 1 } else { threads };
+        let rows = |rows: usize, halo: usize| {
+            let slowest = (rows.div_ceil(parts) + if parts > 1 { halo } else { 0 }).min(rows);
+            (slowest * parts) as f64 / rows as f64
+        };
+        let columns = |matrix: &Matrix| {
+            let slowest = (0..parts)
+                .map(|part| columns_of(matrix, &panels(matrix, part, parts)))
+                .max()
+                .unwrap_or(0);
+            (slowest * parts) as f64 / matrix.n as f64
+        };
+        let choose = |by_rows: f64, by_columns: f64, prefer_rows: bool| {
+            // A tie goes to the way that reads less.
+            let slack = 0.02;
+            let rows = if prefer_rows { by_rows <= by_columns + slack } else { by_rows + slack < by_columns };
+            if rows { Way::Rows } else { Way::Channels }
+        };
+        let large = input.len() > CACHED;
+        let (way, units) = match op {
+            Op::Input => (Way::Rows, 1),
+            Op::Conv { .. } => (Way::Rows, output.height),
+            Op::AvgPool2x2 { .. } => (Way::Rows, output.height),
+            Op::GlobalPool { .. } | Op::Depthwise { .. } if output.channels >= 64 * parts => {
+                (Way::Channels, output.channels)
+            }
+            Op::GlobalPool { .. } => (Way::Channels, output.channels.div_ceil(16)),
+            Op::Depthwise { .. } => (Way::Rows, output.height),
+            Op::Pointwise { weights, .. } => {
+                let prefer = input.len() > weights.n * weights.k;
+                let way = choose(rows(output.pixels(), 0), columns(weights), prefer);
+                (way, if way == Way::Rows { output.pixels() } else { weights.panels.len() })
+            }
+            Op::Linear { weights, .. } => (Way::Channels, weights.panels.len()),
+            Op::Ghost(ghost) => {
+                let halo = ghost.cheap.kernel.0 / 2;
+                let by_columns = columns(&ghost.primary);
+                let way = if large && ghost.scale.is_none() {
+                    Way::Rows
+                } else {
+                    choose(rows(output.height, halo), by_columns, false)
+                };
+                let panels = ghost.primary.panels.len();
+                (way, if way == Way::Rows { output.height } else { panels })
+            }
+            Op::Dfc { weights, vertical, .. } => {
+                let halo = vertical.kernel.0 / 2 * 2;
+                let way = choose(rows(output.height, halo), columns(weights), false);
+                (way, if way == Way::Rows { output.height } else { weights.panels.len() })
+            }
+        };
+        Self { way, parts: parts.min(units).max(1) }
+    }
+}
+
+/// Part `part` of `parts` of `count` things.
+pub(crate) fn share(count: usize, part: usize, parts: usize) -> Range<usize> {
+    count * part / parts..count * (part + 1) / parts
+}
+
+/// The panels of a part: those whose first column lies in its share of the columns.
+pub(crate) fn panels(matrix: &Matrix, part: usize, parts: usize) -> Range<usize> {
+    let first = |part: usize| {
+        let column = matrix.n * part / parts;
+        // The boundary between panels that is nearest to the share's.
+        matrix.panels.partition_point(|(start, panel)| {
+            start + panel.vectors * matrix.isa.lanes() / 2 < column
+        })
+    };
+    let last = if part + 1 == parts { matrix.panels.len() } else { first(part + 1) };
+    (if part == 0 { 0 } else { first(part) })..last
+}
+
+fn columns_of(matrix: &Matrix, panels: &Range<usize>) -> usize {
+    let end = matrix.panels.get(panels.end).map_or(matrix.n, |(column, _)| *column);
+    let start = matrix.panels.get(panels.start).map_or(matrix.n, |(column, _)| *column);
+    end - start
+}

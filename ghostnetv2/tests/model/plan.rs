@@ -1,0 +1,157 @@
+//! The plan equals the candle path: every version, odd sizes, any batch and number of threads.
+
+use crate::formula::{Formula, plain};
+use candle::{Device, Result, Tensor};
+use engine::isa::AnyIsa;
+use ghostnetv2::{Backbone, Config, GhostNet, Level, PlanOptions, Pyramid, Taps};
+use proptest::prelude::*;
+
+/// The largest difference, and what the values are measured by: the largest of them, at least 1.
+fn difference(expected: &Tensor, found: &Tensor) -> Result<(f32, f32)> {
+    assert_eq!(expected.dims(), found.dims());
+    if expected.elem_count() == 0 {
+        return Ok((0.0, 1.0));
+    }
+    let largest = |t: Tensor| t.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>();
+    Ok((largest((expected - found)?)?, largest(expected.clone())?.max(1.0)))
+}
+
+fn equal(expected: &Tensor, found: &Tensor, what: &str) -> Result<()> {
+    let (difference, scale) = difference(expected, found)?;
+    assert!(difference <= 1e-4 * scale, "{what}: differs by {difference} of {scale}");
+    Ok(())
+}
+
+fn check(config: &Config, (b, h, w): (usize, usize, usize), options: &PlanOptions) -> Result<()> {
+    let vb = Formula::default().var_builder();
+    let x = plain("input", (b, config.in_channels, h, w))?;
+    let net = GhostNet::new(config, 37, vb.clone())?;
+    let plan = net.plan(&[b, config.in_channels, h, w], options)?;
+    let what = format!("{} {b}x{h}x{w} {options:?}", config.name());
+    equal(&net.forward(&x)?, &plan.forward(&x)?, &what)?;
+    for taps in [Taps::Timm, Taps::StageEnds] {
+        let pyramid = Pyramid::new(config, taps, &Level::ALL, vb.clone())?;
+        let plan = pyramid.plan(&[b, config.in_channels, h, w], options)?;
+        let maps = plan.forward_all(&x)?;
+        assert_eq!(maps.len(), Level::ALL.len());
+        for (map, expected) in maps.iter().zip(pyramid.features(&x)?) {
+            equal(&expected, map, &what)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_published_variant_at_odd_sizes_on_every_instruction_set() -> Result<()> {
+    let names =
+        ["ghostnet_100", "ghostnetv2_100", "ghostnetv2_130", "ghostnetv2_160", "ghostnetv3_100"];
+    let sets: Vec<_> = AnyIsa::available().collect();
+    for name in AnyIsa::missing() {
+        println!("left out: this CPU has no {name}");
+    }
+    for (i, name) in names.into_iter().enumerate() {
+        let config = Config::from_name(name).unwrap();
+        for (j, (h, w)) in [(97, 161), (33, 47)].into_iter().enumerate() {
+            let isa = sets[(i + j) % sets.len()];
+            check(&config, (1 + j, h, w), &PlanOptions::default().with_isa(isa).with_threads(2))?;
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_size_width_batch_and_threads(
+        h in 33usize..130, w in 33usize..130, b in 0usize..4, width in 10u32..200,
+        version in 0usize..3, threads in 1usize..5,
+    ) {
+        let width = f64::from(width) / 100.0;
+        let config = [Config::v1(width), Config::v2(width), Config::v3(width)][version].clone();
+        check(&config, (b, h, w), &PlanOptions::default().with_threads(threads)).unwrap();
+    }
+}
+
+#[test]
+fn the_same_bits_for_any_number_of_threads_and_any_batch_mates() -> Result<()> {
+    let net = GhostNet::new(&Config::v2(1.0), 100, Formula::default().var_builder())?;
+    let x = plain("input", (5, 3, 101, 75))?;
+    let bits = |t: Tensor| t.flatten_all()?.to_vec1::<f32>();
+    let one = PlanOptions::default().with_threads(1);
+    let expected = bits(net.plan(&[5, 3, 101, 75], &one)?.forward(&x)?)?;
+    for threads in [2, 3, 4] {
+        let options = PlanOptions::default().with_threads(threads);
+        let plan = net.plan(&[5, 3, 101, 75], &options)?;
+        for _ in 0..3 {
+            assert_eq!(bits(plan.forward(&x)?)?, expected, "{threads} threads");
+        }
+        for picture in 0..5 {
+            let alone = bits(plan.forward(&x.narrow(0, picture, 1)?)?)?;
+            assert_eq!(alone, expected[picture * 100..][..100], "picture {picture}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn many_threads_share_one_plan_and_its_shapes() -> Result<()> {
+    let net = GhostNet::new(&Config::v2(0.5), 10, Formula::default().var_builder())?;
+    let plan = net.plan(&[1, 3, 64, 64], &PlanOptions::default().with_threads(2))?;
+    let sides = [64, 33, 70, 50, 81, 47];
+    let run = |side: usize| -> Result<Vec<f32>> {
+        plan.forward(&plain("input", (1, 3, side, side))?)?.flatten_all()?.to_vec1()
+    };
+    let expected = sides.map(|side| run(side).unwrap());
+    std::thread::scope(|scope| {
+        for first in 0..6 {
+            let (run, expected) = (&run, &expected);
+            scope.spawn(move || {
+                for i in 0..24 {
+                    let i = (first + i) % sides.len();
+                    assert_eq!(run(sides[i]).unwrap(), expected[i]);
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn the_ambient_pool_tells_how_many_threads() -> Result<()> {
+    let net = GhostNet::new(&Config::v1(0.5), 10, Formula::default().var_builder())?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let plan = pool.install(|| net.plan(&[1, 3, 64, 64], &PlanOptions::default()))?;
+    assert_eq!(plan.engine().threads(), 3);
+    Ok(())
+}
+
+#[test]
+fn what_does_not_fit_is_refused() -> Result<()> {
+    let net = GhostNet::new(&Config::v2(0.5), 10, Formula::default().var_builder())?;
+    let options = PlanOptions::default();
+    let plan = net.plan(&[1, 3, 64, 64], &options)?;
+    let x = |shape: (usize, usize, usize, usize)| Tensor::zeros(shape, candle::DType::F32, &Device::Cpu);
+    for (error, expected) in [
+        (net.plan(&[1, 3, 32, 64], &options).map(|_| ()), "at least 33"),
+        (net.plan(&[1, 4, 64, 64], &options).map(|_| ()), "expected 3 channels"),
+        (plan.forward(&x((1, 3, 64, 20))?).map(|_| ()), "at least 33"),
+        (plan.forward(&x((1, 1, 64, 64))?).map(|_| ()), "expected 3 channels"),
+        (plan.run([1, 3, 64, 64], &[0.0; 7]).map(|_| ()), "found 7 elements, expected 12288"),
+    ] {
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn memory_of_an_earlier_run_does_not_leak_into_the_next() -> Result<()> {
+    let net = GhostNet::new(&Config::v2(1.0), 10, Formula::default().var_builder())?;
+    let plan = net.plan(&[1, 3, 70, 52], &PlanOptions::default().with_threads(1))?;
+    let x = plain("input", (1, 3, 70, 52))?;
+    let first = plan.forward(&x)?.flatten_all()?.to_vec1::<f32>()?;
+    // Everything in the arena becomes NaN, and must be written before it is read.
+    plan.forward(&(&x * f64::NAN)?)?;
+    assert_eq!(plan.forward(&x)?.flatten_all()?.to_vec1::<f32>()?, first);
+    Ok(())
+}
