@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
     let n = 100;
     for _ in 0..n { plan.time(&input, &mut tm)?; }
     let mut total = 0.0;
-    for k in tm.kinds() { let ms = k.time.as_secs_f64() * 1e3 / n as f64; total += ms; println!("{:12} {:4} {:.3} ms {:.1} GFLOP/s", k.kind, k.calls / n, ms, k.gflops()); }
+    for k in tm.kinds() { let ms = k.time.as_secs_f64() * 1e3 / n as f64; total += ms; println!("{:60} {:4} {:.3} ms {:.1} GFLOP/s", k.kind, k.calls / n, ms, k.gflops()); }
     println!("total {total:.3}");
     Ok(())
 }

@@ -1,36 +1,68 @@
-//! Memory for `f32` that starts at a cache line.
+//! Memory for `f32` that starts at a cache line, on huge pages where it is large.
 
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::ShapeError;
 
-const LINE: usize = 16;
+/// A vector that starts at its boundary is never split over two cache lines.
+const LINE: usize = 64;
 
-/// One cache line: a vector that starts at its boundary is never split over two.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
+/// What an x86-64 or Arm system has as huge pages: weights that stream through once cost fewer
+/// page walks on them.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// A slice of `f32` that starts at a cache line.
 pub(crate) struct Buffer {
-    lines: Vec<Line>,
+    data: NonNull<f32>,
     len: usize,
+    layout: Layout,
 }
+
+// SAFETY: a buffer owns its memory.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// `len` zeros, or an error where there is no memory for them.
     pub(crate) fn zeroed(len: usize) -> Result<Self, ShapeError> {
-        let mut lines = Vec::new();
-        let count = len.div_ceil(LINE);
-        lines.try_reserve_exact(count).map_err(|_| ShapeError::Scratch { elements: len })?;
-        lines.resize(count, Line([0.0; LINE]));
-        Ok(Self { lines, len })
+        let none = ShapeError::Scratch { elements: len };
+        let Some(bytes) = len.max(1).checked_mul(size_of::<f32>()) else { return Err(none) };
+        let huge = bytes >= HUGE_PAGE;
+        let Ok(layout) = Layout::from_size_align(bytes, if huge { HUGE_PAGE } else { LINE }) else {
+            return Err(none);
+        };
+        // SAFETY: the layout is not empty.
+        let data = unsafe { if huge { alloc(layout) } else { alloc_zeroed(layout) } };
+        let Some(data) = NonNull::new(data.cast::<f32>()) else { return Err(none) };
+        if huge {
+            // Before the first touch, which decides on the size of the pages.
+            advise(data, bytes);
+            // SAFETY: the memory is `bytes` long.
+            unsafe { data.cast::<u8>().write_bytes(0, bytes) };
+        }
+        Ok(Self { data, len, layout })
     }
 }
 
-impl std::fmt::Debug for Buffer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "[f32; {}]", self.len)
+/// Asks for huge pages; where there are none, nothing is lost.
+#[cfg(target_os = "linux")]
+fn advise(data: NonNull<f32>, bytes: usize) {
+    // SAFETY: the range is memory that was just allocated, and the advice changes no content.
+    unsafe { libc::madvise(data.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise(_data: NonNull<f32>, _bytes: usize) {}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.data.as_ptr().cast(), self.layout) }
     }
 }
 
@@ -38,15 +70,71 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: the lines are plain arrays without padding, at least `len` elements together.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `len` initialised elements that the buffer owns.
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[f32; {}]", self.len)
+    }
+}
+
+/// Elements of a chunk of a [`Store`].
+const CHUNK: usize = 1 << 20;
+
+/// Keeps many slices in a few large buffers, so that they come to lie on huge pages.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    chunk: Option<Arc<Buffer>>,
+    used: usize,
+}
+
+/// A slice in a [`Store`], which starts at a cache line. It lives as long as it is used.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    chunk: Arc<Buffer>,
+    start: usize,
+    len: usize,
+}
+
+impl Store {
+    /// Copies `values` to the store.
+    pub(crate) fn keep(&mut self, values: &[f32]) -> Result<Kept, ShapeError> {
+        let room = self.chunk.as_ref().map_or(0, |chunk| chunk.len - self.used);
+        let chunk = match &self.chunk {
+            Some(chunk) if values.len() <= room => chunk.clone(),
+            _ => {
+                self.used = 0;
+                self.chunk.insert(Arc::new(Buffer::zeroed(CHUNK.max(values.len()))?)).clone()
+            }
+        };
+        let start = self.used;
+        // SAFETY: the part from `start` has not been given out: nobody reads or writes it.
+        unsafe {
+            let to = chunk.data.as_ptr().add(start);
+            to.copy_from_nonoverlapping(values.as_ptr(), values.len());
+        }
+        self.used = (start + values.len()).next_multiple_of(LINE / size_of::<f32>()).min(chunk.len);
+        Ok(Kept { chunk, start, len: values.len() })
+    }
+}
+
+impl Deref for Kept {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: initialised, and written to by nobody since it was kept. Not by way of the whole
+        // chunk's slice, parts of which may be written to.
+        unsafe { std::slice::from_raw_parts(self.chunk.data.as_ptr().add(self.start), self.len) }
     }
 }
 
@@ -56,16 +144,30 @@ mod tests {
 
     #[test]
     fn is_zero_aligned_and_as_long_as_asked() {
-        for len in [0, 1, 15, 16, 17, 1000] {
-            let scratch = Buffer::zeroed(len).unwrap();
-            assert_eq!(scratch.len(), len);
-            assert!(scratch.iter().all(|value| *value == 0.0));
-            assert_eq!(scratch.as_ptr().align_offset(64), 0);
+        for len in [0, 1, 15, 16, 17, 1000, HUGE_PAGE / 4 + 3] {
+            let buffer = Buffer::zeroed(len).unwrap();
+            assert_eq!(buffer.len(), len);
+            assert!(buffer.iter().all(|value| *value == 0.0));
+            assert_eq!(buffer.as_ptr().align_offset(LINE), 0);
         }
     }
 
     #[test]
     fn too_much_is_an_error() {
         assert!(Buffer::zeroed(usize::MAX).is_err());
+        assert!(Buffer::zeroed(usize::MAX / 8).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_stays_and_lies_at_cache_lines() {
+        let mut store = Store::default();
+        let values: Vec<Vec<f32>> =
+            [1, 17, CHUNK - 5, 3, 2 * CHUNK, 7].map(|len| vec![len as f32; len]).to_vec();
+        let kept: Vec<_> = values.iter().map(|values| store.keep(values).unwrap()).collect();
+        drop(store);
+        for (kept, values) in kept.iter().zip(&values) {
+            assert_eq!(kept[..], values[..]);
+            assert_eq!(kept.as_ptr().align_offset(LINE), 0);
+        }
     }
 }

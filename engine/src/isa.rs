@@ -242,6 +242,11 @@ impl AnyIsa {
         with_token!(self, token => lanes_of(token))
     }
 
+    /// Number of vector registers.
+    pub fn registers(self) -> usize {
+        with_token!(self, token => registers_of(token))
+    }
+
     /// Runs `op` on this set.
     pub fn run<O: Op>(self, op: O) -> O::Output {
         with_token!(self, token => token.run(op))
@@ -255,6 +260,10 @@ pub fn dispatch<O: Op>(op: O) -> O::Output {
 
 fn name_of<I: Isa>(_token: I) -> &'static str {
     I::NAME
+}
+
+fn registers_of<I: Isa>(_token: I) -> usize {
+    I::REGISTERS
 }
 
 fn lanes_of<I: Isa>(_token: I) -> usize {

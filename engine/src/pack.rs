@@ -5,11 +5,9 @@
 
 use crate::isa::AnyIsa;
 use crate::nhwc::depthwise::Filter;
-use crate::nhwc::gemm::Panel;
-use crate::{PlanError, buffer::Buffer};
-
-/// The most vectors in a panel.
-pub(crate) const PANEL_VECTORS: usize = 3;
+use crate::nhwc::gemm::{Panel, panel_vectors};
+use crate::PlanError;
+use crate::buffer::{Kept, Store};
 
 /// A matrix `[n, k]`, one row for each output: a pointwise convolution or a fully connected layer.
 #[derive(Debug)]
@@ -19,9 +17,9 @@ pub struct Matrix {
     pub(crate) k: usize,
     /// The first column of each panel, and what kernels need to know of it.
     pub(crate) panels: Vec<(usize, Panel)>,
-    weights: Buffer,
+    weights: Kept,
     /// Where the panels' pointers lead, as they do into `weights`.
-    _bias: Buffer,
+    _bias: Kept,
 }
 
 // SAFETY: the panels' pointers lead into the matrix's own memory, which nobody writes to.
@@ -35,6 +33,7 @@ impl Matrix {
     /// # Errors
     /// Slices of other lengths, or no memory.
     pub(crate) fn pack(
+        store: &mut Store,
         isa: AnyIsa,
         (n, k): (usize, usize),
         weights: &[f32],
@@ -44,12 +43,12 @@ impl Matrix {
         PlanError::expect_len("bias of a matrix", n, bias.len())?;
         let lanes = isa.lanes();
         let padded = n.div_ceil(lanes) * lanes;
-        let mut packed_bias = Buffer::zeroed(padded)?;
+        let mut packed_bias = vec![0.0; padded];
         packed_bias[..n].copy_from_slice(bias);
-        let mut packed = Buffer::zeroed(padded * k)?;
-        let mut panels = Vec::new();
+        let mut packed = vec![0.0; padded * k];
+        let mut places = Vec::new();
         let mut column = 0;
-        for vectors in panel_widths(n.div_ceil(lanes)) {
+        for vectors in panel_widths(n.div_ceil(lanes), panel_vectors(isa.registers())) {
             let width = vectors * lanes;
             let columns = width.min(n - column);
             let to = &mut packed[column * k..][..width * k];
@@ -60,11 +59,16 @@ impl Matrix {
                 }
             }
             let tail = columns - (vectors - 1) * lanes;
-            let bias = packed_bias[column..].as_ptr();
-            panels.push((column, Panel { weights: to.as_ptr(), bias, k, vectors, tail }));
+            places.push((column, vectors, tail));
             column += width;
         }
-        Ok(Self { isa, n, k, panels, weights: packed, _bias: packed_bias })
+        let (weights, bias) = (store.keep(&packed)?, store.keep(&packed_bias)?);
+        let panel = |(column, vectors, tail): (usize, usize, usize)| {
+            let (weights, bias) = (weights[column * k..].as_ptr(), bias[column..].as_ptr());
+            (column, Panel { weights, bias, k, vectors, tail })
+        };
+        let panels = places.into_iter().map(panel).collect();
+        Ok(Self { isa, n, k, panels, weights, _bias: bias })
     }
 
     /// Bytes of the weights.
@@ -73,11 +77,11 @@ impl Matrix {
     }
 }
 
-/// Splits vectors of columns into panels of three, and of two where one would be left over.
-fn panel_widths(vectors: usize) -> impl Iterator<Item = usize> {
+/// Splits vectors of columns into panels of at most `most`, and avoids a last one of one vector.
+fn panel_widths(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
     let mut left = vectors;
     std::iter::from_fn(move || {
-        let width = if left == 4 { 2 } else { left.min(PANEL_VECTORS) };
+        let width = if left == most + 1 { left.div_ceil(2) } else { left.min(most) };
         left -= width;
         (width > 0).then_some(width)
     })
@@ -87,8 +91,8 @@ fn panel_widths(vectors: usize) -> impl Iterator<Item = usize> {
 #[derive(Debug)]
 pub struct Filters {
     pub(crate) kernel: (usize, usize),
-    weights: Buffer,
-    bias: Buffer,
+    weights: Kept,
+    bias: Kept,
 }
 
 impl Filters {
@@ -97,6 +101,7 @@ impl Filters {
     /// # Errors
     /// Slices of other lengths, or no memory.
     pub(crate) fn pack(
+        store: &mut Store,
         isa: AnyIsa,
         channels: usize,
         kernel: (usize, usize),
@@ -108,16 +113,16 @@ impl Filters {
         PlanError::expect_len("bias of depthwise filters", channels, bias.len())?;
         let lanes = isa.lanes();
         let padded = channels.div_ceil(lanes) * lanes;
-        let mut packed = Buffer::zeroed(padded * taps)?;
+        let mut packed = vec![0.0; padded * taps];
         for (channel, filter) in weights.chunks_exact(taps).enumerate() {
             let start = channel / lanes * taps * lanes + channel % lanes;
             for (value, to) in filter.iter().zip(packed[start..].iter_mut().step_by(lanes)) {
                 *to = *value;
             }
         }
-        let mut padded_bias = Buffer::zeroed(padded)?;
+        let mut padded_bias = vec![0.0; padded];
         padded_bias[..channels].copy_from_slice(bias);
-        Ok(Self { kernel, weights: packed, bias: padded_bias })
+        Ok(Self { kernel, weights: store.keep(&packed)?, bias: store.keep(&padded_bias)? })
     }
 
     /// What a kernel needs to know.

@@ -1,4 +1,4 @@
-//! Depthwise convolution: a row of outputs from a [`Band`], and whole maps through one.
+//! Depthwise convolution: a row of outputs, for every kernel that has some, and whole maps.
 //!
 //! A run of up to eight neighbouring outputs of one vector of channels stays in registers while
 //! the taps of the kernel pass over it; each input of a run is loaded once for each kernel row.
@@ -6,15 +6,11 @@
 use std::ops::Range;
 
 use super::activation::Activation;
-use super::band::{self, Band};
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
 /// Outputs of a run.
 const RUN: usize = 8;
-
-/// Channels that pass through a band together, in vectors.
-const GROUP: usize = 4;
 
 /// Packed weights of one filter for each channel: `[vector][tap][lane]`, see [`crate::pack`].
 #[derive(Clone, Copy)]
@@ -63,6 +59,37 @@ pub(crate) struct Row {
     pub(crate) target: RowTarget,
 }
 
+/// How many lanes of a vector are read.
+trait Lanes: Copy {
+    /// # Safety
+    /// These lanes must be readable.
+    unsafe fn load<I: Isa>(self, isa: I, from: *const f32) -> I::F32;
+}
+
+/// All of them.
+#[derive(Clone, Copy)]
+struct Whole;
+
+impl Lanes for Whole {
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, from: *const f32) -> I::F32 {
+        // SAFETY: the caller vouches for them.
+        unsafe { isa.load(from) }
+    }
+}
+
+/// The first ones.
+#[derive(Clone, Copy)]
+struct Partial(usize);
+
+impl Lanes for Partial {
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, from: *const f32) -> I::F32 {
+        // SAFETY: the caller vouches for them.
+        unsafe { isa.load_partial(from, self.0) }
+    }
+}
+
 /// The rows of the input and of the kernel that output row `oy` needs; at least one, because
 /// padding is smaller than the kernel.
 #[inline(always)]
@@ -80,20 +107,37 @@ pub(crate) fn rows_under(
 }
 
 impl Filter {
+    /// Computes a row whose inputs have whole vectors of channels.
     #[inline(always)]
     pub(crate) fn row<I: Isa>(&self, isa: I, row: &Row) {
+        self.runs_of::<I, Whole>(isa, row, Whole);
+    }
+
+    /// Computes a row of one vector, of which only `lanes` lanes are read.
+    #[inline(always)]
+    fn partial_row<I: Isa>(&self, isa: I, row: &Row, lanes: usize) {
+        self.runs_of::<I, Partial>(isa, row, Partial(lanes));
+    }
+
+    #[inline(always)]
+    fn runs_of<I: Isa, L: Lanes>(&self, isa: I, row: &Row, lanes: L) {
         match (self.kernel.1, self.stride) {
-            (3, 1) => self.runs::<I, 3, 1>(isa, row),
-            (3, 2) => self.runs::<I, 3, 2>(isa, row),
-            (5, 1) => self.runs::<I, 5, 1>(isa, row),
-            (5, 2) => self.runs::<I, 5, 2>(isa, row),
-            (1, 1) => self.runs::<I, 1, 1>(isa, row),
-            _ => self.runs::<I, 0, 0>(isa, row),
+            (3, 1) => self.runs::<I, L, 3, 1>(isa, row, lanes),
+            (3, 2) => self.runs::<I, L, 3, 2>(isa, row, lanes),
+            (5, 1) => self.runs::<I, L, 5, 1>(isa, row, lanes),
+            (5, 2) => self.runs::<I, L, 5, 2>(isa, row, lanes),
+            (1, 1) => self.runs::<I, L, 1, 1>(isa, row, lanes),
+            _ => self.runs::<I, L, 0, 0>(isa, row, lanes),
         }
     }
 
     #[inline(always)]
-    fn runs<I: Isa, const KW: usize, const S: usize>(&self, isa: I, row: &Row) {
+    fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(
+        &self,
+        isa: I,
+        row: &Row,
+        lanes: L,
+    ) {
         let runs = row.width.div_ceil(RUN);
         for vector in row.vectors.0..row.vectors.1 {
             let mut first = 0;
@@ -102,7 +146,7 @@ impl Filter {
                 macro_rules! run {
                     ($($n:literal)*) => {
                         match next - first {
-                            $($n => self.run::<I, KW, S, $n>(isa, row, vector, first),)*
+                            $($n => self.run::<I, L, KW, S, $n>(isa, row, lanes, vector, first),)*
                             _ => {}
                         }
                     };
@@ -116,10 +160,11 @@ impl Filter {
     /// Outputs `first .. first + N` of one vector of channels. `KW` and `S` are the kernel's
     /// width and stride, or 0 for any.
     #[inline(always)]
-    fn run<I: Isa, const KW: usize, const S: usize, const N: usize>(
+    fn run<I: Isa, L: Lanes, const KW: usize, const S: usize, const N: usize>(
         &self,
         isa: I,
         row: &Row,
+        lanes: L,
         vector: usize,
         first: usize,
     ) {
@@ -140,7 +185,7 @@ impl Filter {
                         *column = isa.load(w.add(kx * I::LANES));
                     }
                     for i in 0..N + KW - 1 {
-                        let input = isa.load(x.add(i * row.ld));
+                        let input = lanes.load(isa, x.add(i * row.ld));
                         for kx in 0..KW {
                             if i >= kx && i - kx < N {
                                 sums[i - kx] = isa.fma(input, columns[kx], sums[i - kx]);
@@ -151,7 +196,7 @@ impl Filter {
                     for kx in 0..width {
                         let column = isa.load(w.add(kx * I::LANES));
                         for (n, sum) in sums.iter_mut().enumerate() {
-                            let input = isa.load(x.add((n * stride + kx) * row.ld));
+                            let input = lanes.load(isa, x.add((n * stride + kx) * row.ld));
                             *sum = isa.fma(input, column, *sum);
                         }
                     }
@@ -235,7 +280,6 @@ impl RowTarget {
 }
 
 /// A map, or some rows and vectors of channels of one.
-#[derive(Clone)]
 pub(crate) struct Depthwise {
     pub(crate) x: *const f32,
     pub(crate) y: *mut f32,
@@ -250,110 +294,128 @@ pub(crate) struct Depthwise {
     /// Output rows and vectors of channels to compute.
     pub(crate) rows: Range<usize>,
     pub(crate) vectors: Range<usize>,
-    pub(crate) scratch: *mut f32,
 }
 
-/// Elements of scratch that [`Depthwise`] needs for any part of a map.
-pub(crate) fn scratch_len(
-    lanes: usize,
-    height: usize,
-    width: usize,
-    padding: usize,
-    window: usize,
-) -> usize {
-    let row_len = (width + 2 * padding) * GROUP * lanes;
-    band::capacity(height, window, row_len) * row_len
-}
+/// Vectors of channels that an output at the border computes side by side.
+const EDGE: usize = 4;
 
 impl Op for Depthwise {
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let mut first = self.vectors.start;
-        while first < self.vectors.end {
-            let end = self.vectors.end.min(first + GROUP);
-            self.group(isa, first, end);
-            first = end;
+        let (height, width) = self.input;
+        let Filter { kernel: (kh, kw), stride, .. } = self.filter;
+        let padding = self.padding.1;
+        // Outputs whose taps all lie on the map, if any.
+        let inside = padding.div_ceil(stride).min(self.output.1);
+        let reach = (width + padding).saturating_sub(kw);
+        let end = if width + padding < kw { inside } else { reach / stride + 1 };
+        let inside = inside..end.clamp(inside, self.output.1);
+        let whole = (self.channels / I::LANES).clamp(self.vectors.start, self.vectors.end);
+        for oy in self.rows.clone() {
+            let (rows, taps) = rows_under(oy, kh, stride, self.padding.0, height);
+            // SAFETY: the maps have these sizes.
+            unsafe {
+                let x = self.x.add(rows.start * width * self.channels);
+                let y = self.y.add(oy * self.output.1 * self.channels);
+                let mut row = Row {
+                    x: x.wrapping_add((inside.start * stride).wrapping_sub(padding) * self.channels),
+                    row_len: width * self.channels,
+                    ld: self.channels,
+                    taps,
+                    vectors: (self.vectors.start, whole),
+                    width: inside.len(),
+                    activation: self.activation,
+                    target: RowTarget::Plain {
+                        y: y.add(inside.start * self.channels),
+                        ld: self.channels,
+                        channels: self.channels,
+                    },
+                };
+                row.x = row.x.wrapping_add(self.vectors.start * I::LANES);
+                self.filter.row(isa, &row);
+                if whole < self.vectors.end {
+                    row.x = row.x.wrapping_add((whole - self.vectors.start) * I::LANES);
+                    row.vectors = (whole, self.vectors.end);
+                    self.filter.partial_row(isa, &row, self.channels - whole * I::LANES);
+                }
+                for ox in (0..inside.start).chain(inside.end..self.output.1) {
+                    self.edge(isa, x, y, taps, ox);
+                }
+            }
         }
     }
 }
 
 impl Depthwise {
+    /// One output at the left or right border, in all vectors.
+    ///
+    /// # Safety
+    /// `x` is the first row under the kernel, `y` the output's row.
     #[inline(always)]
-    fn group<I: Isa>(&self, isa: I, first: usize, end: usize) {
-        let (height, width) = self.input;
-        let ((kh, _), stride) = (self.filter.kernel, self.filter.stride);
-        let under = |oy: usize| rows_under(oy, kh, stride, self.padding.0, height);
-        let ld = (end - first) * I::LANES;
-        let channel = first * I::LANES;
-        let window = kh.max(stride);
-        let row_len = (width + 2 * self.padding.1) * GROUP * I::LANES;
-        let capacity = band::capacity(height, window, row_len);
-        let mut oy = self.rows.start;
-        let from = under(oy).0.start;
-        // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
-        // read has been filled.
+    unsafe fn edge<I: Isa>(
+        &self,
+        isa: I,
+        x: *const f32,
+        y: *mut f32,
+        taps: (usize, usize),
+        ox: usize,
+    ) {
+        let mut vector = self.vectors.start;
+        // SAFETY: as the caller's; vectors beyond the channels are partial.
         unsafe {
-            let mut band =
-                Band::new(self.scratch, ld, (width, self.padding.1), capacity, from);
-            let last = under(self.rows.end - 1).0.end;
-            while oy < self.rows.end {
-                let room = band.room_after(under(oy).0.start);
-                let fill = room.min(last - band.end());
-                for _ in 0..fill {
-                    let x = self.x.add(band.end() * width * self.channels + channel);
-                    copy_pixels(isa, x, self.channels, self.channels - channel, ld, width, band.grow(1));
-                }
-                while oy < self.rows.end && under(oy).0.end <= band.end() {
-                    let (rows, taps) = under(oy);
-                    let row = Row {
-                        x: band.row(rows.start),
-                        row_len: band.row_len(),
-                        ld,
-                        taps,
-                        vectors: (first, end),
-                        width: self.output.1,
-                        activation: self.activation,
-                        target: RowTarget::Plain {
-                            y: self.y.add(oy * self.output.1 * self.channels),
-                            ld: self.channels,
-                            channels: self.channels,
-                        },
-                    };
-                    self.filter.row(isa, &row);
-                    oy += 1;
-                }
+            while vector + EDGE <= self.vectors.end && (vector + EDGE) * I::LANES <= self.channels {
+                self.edge_vectors::<I, EDGE>(isa, x, y, taps, ox, vector);
+                vector += EDGE;
+            }
+            while vector < self.vectors.end {
+                self.edge_vectors::<I, 1>(isa, x, y, taps, ox, vector);
+                vector += 1;
             }
         }
     }
-}
 
-/// Copies `channels` channels of pixels, at most `ld` and with zeros up to there.
-///
-/// # Safety
-/// `from` must be readable for `width` pixels of stride `from_ld`, `to` writable for as many of
-/// stride `ld`.
-#[inline(always)]
-unsafe fn copy_pixels<I: Isa>(
-    isa: I,
-    from: *const f32,
-    from_ld: usize,
-    channels: usize,
-    ld: usize,
-    width: usize,
-    to: *mut f32,
-) {
-    for pixel in 0..width {
-        let mut c = 0;
-        while c < ld {
-            // SAFETY: the caller vouches for the memory.
-            unsafe {
-                let lanes = I::LANES.min(channels - c);
-                let value = load_lanes(isa, from.add(pixel * from_ld + c), lanes);
-                isa.store(to.add(pixel * ld + c), value);
+    /// # Safety
+    /// As [`Depthwise::edge`].
+    #[inline(always)]
+    unsafe fn edge_vectors<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        x: *const f32,
+        y: *mut f32,
+        taps: (usize, usize),
+        ox: usize,
+        vector: usize,
+    ) {
+        let Filter { kernel: (kh, kw), stride, .. } = self.filter;
+        let (left, width) = (ox * stride, self.input.1);
+        let first = self.padding.1.saturating_sub(left);
+        let end = kw.min((width + self.padding.1).saturating_sub(left));
+        let channel = vector * I::LANES;
+        let lanes = I::LANES.min(self.channels - channel);
+        // SAFETY: as the caller's; the taps from `first` to `end` are on the map.
+        unsafe {
+            let w = self.filter.weights.add(vector * kh * kw * I::LANES);
+            let bias = self.filter.bias.add(channel);
+            let mut sums = [isa.splat(0.0); N];
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = isa.load(bias.add(n * I::LANES));
             }
-            c += I::LANES;
+            for ky in taps.0..taps.1 {
+                for kx in first..end {
+                    let pixel = (ky - taps.0) * width + left + kx - self.padding.1;
+                    let x = x.add(pixel * self.channels + channel);
+                    for (n, sum) in sums.iter_mut().enumerate() {
+                        let w = isa.load(w.add(((n * kh + ky) * kw + kx) * I::LANES));
+                        *sum = isa.fma(load_lanes(isa, x.add(n * I::LANES), lanes), w, *sum);
+                    }
+                }
+            }
+            for (n, sum) in sums.iter().enumerate() {
+                let y = y.add(ox * self.channels + channel + n * I::LANES);
+                store_lanes(isa, y, self.activation.apply(isa, *sum), lanes);
+            }
         }
     }
 }

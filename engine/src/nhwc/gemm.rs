@@ -7,6 +7,7 @@
 //! nor on how work is split over threads.
 
 use super::activation::Activation;
+use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
 /// Elements ahead that are asked for while weights stream through once.
@@ -27,7 +28,7 @@ pub(crate) struct Panel {
     pub(crate) weights: *const f32,
     pub(crate) bias: *const f32,
     pub(crate) k: usize,
-    /// Vectors of columns: 1 to 3.
+    /// Vectors of columns: 1 to [`panel_vectors`].
     pub(crate) vectors: usize,
     /// Columns of the last vector that are stored.
     pub(crate) tail: usize,
@@ -100,7 +101,8 @@ impl<A: Addressing> Op for Gemm<A> {
         match self.panel.vectors {
             1 => self.tiles::<I, 1>(isa),
             2 => self.tiles::<I, 2>(isa),
-            _ => self.tiles::<I, 3>(isa),
+            3 if panel_vectors(I::REGISTERS) == 3 => self.tiles::<I, 3>(isa),
+            _ => {}
         }
     }
 }
@@ -111,9 +113,14 @@ const fn tile_height(registers: usize, vectors: usize) -> usize {
         (32, 1 | 2) => 14,
         (32, _) => 9,
         (_, 1) => 12,
-        (_, 2) => 6,
-        (_, _) => 4,
+        (_, _) => 6,
     }
+}
+
+/// The most vectors in a panel. With 16 registers a tile of 4 pixels by 3 vectors would need all
+/// of them, and compilers spill a sum, which costs more than the tile gains.
+pub(crate) const fn panel_vectors(registers: usize) -> usize {
+    if registers >= 32 { 3 } else { 2 }
 }
 
 impl<A: Addressing> Gemm<A> {
@@ -123,12 +130,13 @@ impl<A: Addressing> Gemm<A> {
         // Tiles of about the same height: a last one of a single row would wait for each sum.
         let tiles = self.a.count.div_ceil(height);
         let mut first = 0;
+        let mut to = Cursor { data: self.c.data, left: self.c.width };
         for tile in 1..=tiles {
             let next = self.a.count * tile / tiles;
             macro_rules! tile {
                 ($($mr:literal)*) => {
                     match next - first {
-                        $($mr if $mr <= height => self.tile::<I, $mr, NZ>(isa, first),)*
+                        $($mr if $mr <= height => self.tile::<I, $mr, NZ>(isa, first, &mut to),)*
                         _ => {}
                     }
                 };
@@ -138,11 +146,15 @@ impl<A: Addressing> Gemm<A> {
         }
     }
 
-    /// Pixels `first .. first + MR`.
+    /// Pixels `first .. first + MR`, stored at `to`.
     #[inline(always)]
-    fn tile<I: Isa, const MR: usize, const NZ: usize>(&self, isa: I, first: usize) {
-        let Panel { weights, bias, k, tail, .. } = self.panel;
-        let c = self.c;
+    fn tile<I: Isa, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        first: usize,
+        to: &mut Cursor,
+    ) {
+        let Panel { weights, bias, k, .. } = self.panel;
         // SAFETY: the plan has checked that pixels, panel and target have these sizes.
         unsafe {
             let a = self.a.data.add(first * self.a.ld);
@@ -155,6 +167,7 @@ impl<A: Addressing> Gemm<A> {
             }
             let mut w = weights;
             for kk in 0..k {
+                // The first tile reads the weights from far away.
                 if MR == 1 {
                     isa.prefetch(w.wrapping_add(PREFETCH));
                 }
@@ -171,32 +184,88 @@ impl<A: Addressing> Gemm<A> {
                 }
                 w = w.add(NZ * I::LANES);
             }
-            let mut to = c.data.add(first * c.ld + first / c.width * c.gap);
-            let mut left = c.width - first % c.width;
-            for (m, row) in sums.iter().enumerate() {
-                for (z, sum) in row.iter().enumerate() {
-                    let lanes = if z + 1 == NZ { tail } else { I::LANES };
-                    let mut sum = *sum;
-                    if !c.add.is_null() {
-                        let add = c.add.add((first + m) * c.add_ld + z * I::LANES);
-                        sum = isa.add(sum, isa.load_partial(add, lanes));
-                    }
-                    let value = c.activation.apply(isa, sum);
-                    if lanes == I::LANES {
-                        isa.store(to.add(z * I::LANES), value);
-                    } else {
-                        isa.store_partial(to.add(z * I::LANES), value, lanes);
+            // A copy, so that the loop above can hold its sums in registers whatever happens below.
+            let mut sums = sums;
+            self.finish(isa, first, &mut sums);
+            self.store(isa, &sums, to);
+        }
+    }
+
+    /// Adds what is to be added and activates.
+    ///
+    /// # Safety
+    /// The map to add must have these pixels.
+    #[inline(always)]
+    unsafe fn finish<I: Isa, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        first: usize,
+        sums: &mut [[I::F32; NZ]; MR],
+    ) {
+        if !self.c.add.is_null() {
+            for (m, row) in sums.iter_mut().enumerate() {
+                for (z, sum) in row.iter_mut().enumerate() {
+                    let lanes = if z + 1 == NZ { self.panel.tail } else { I::LANES };
+                    // SAFETY: the caller vouches for the map.
+                    let add = unsafe {
+                        let pixel = self.c.add.add((first + m) * self.c.add_ld);
+                        load_lanes(isa, pixel.add(z * I::LANES), lanes)
+                    };
+                    *sum = isa.add(*sum, add);
+                }
+            }
+        }
+        match self.c.activation {
+            Activation::Identity => {}
+            Activation::Relu => {
+                for row in sums {
+                    for sum in row {
+                        *sum = isa.max(*sum, isa.splat(0.0));
                     }
                 }
-                to = to.wrapping_add(c.ld);
-                left -= 1;
-                if left == 0 {
-                    to = to.wrapping_add(c.gap);
-                    left = c.width;
+            }
+            other => {
+                for row in sums {
+                    for sum in row {
+                        *sum = other.apply(isa, *sum);
+                    }
                 }
             }
         }
     }
+
+    /// Stores a tile.
+    ///
+    /// # Safety
+    /// The target must have these pixels.
+    #[inline(always)]
+    unsafe fn store<I: Isa, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        sums: &[[I::F32; NZ]; MR],
+        to: &mut Cursor,
+    ) {
+        let tail = self.panel.tail;
+        for row in sums {
+            for (z, sum) in row.iter().enumerate() {
+                let lanes = if z + 1 == NZ { tail } else { I::LANES };
+                // SAFETY: the caller vouches for the target.
+                unsafe { store_lanes(isa, to.data.add(z * I::LANES), *sum, lanes) };
+            }
+            to.data = to.data.wrapping_add(self.c.ld);
+            to.left -= 1;
+            if to.left == 0 {
+                to.data = to.data.wrapping_add(self.c.gap);
+                to.left = self.c.width;
+            }
+        }
+    }
+}
+
+/// The next pixel to store, and how many are left in its row.
+struct Cursor {
+    data: *mut f32,
+    left: usize,
 }
 
 /// Weights of a panel multiplied by a scale for each `k`: as good as scaling the input, and less

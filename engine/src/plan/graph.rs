@@ -1,6 +1,7 @@
 //! The operations of a network, with packed weights and without sizes.
 
 use super::{PlanError, PlanOptions};
+use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::pack::{Filters, Matrix};
@@ -219,6 +220,7 @@ impl Network {
 #[derive(Debug)]
 pub struct NetworkBuilder {
     network: Network,
+    store: Store,
 }
 
 impl NetworkBuilder {
@@ -226,7 +228,8 @@ impl NetworkBuilder {
     pub fn new(options: &PlanOptions, channels: usize) -> (Self, Value) {
         let isa = options.isa.unwrap_or_else(AnyIsa::best);
         let input = Node { op: Op::Input, channels, vector: false };
-        (Self { network: Network { isa, nodes: vec![input], outputs: Vec::new() } }, Value(0))
+        let network = Network { isa, nodes: vec![input], outputs: Vec::new() };
+        (Self { network, store: Store::default() }, Value(0))
     }
 
     /// The finished network, which gives `outputs` in this order.
@@ -265,7 +268,8 @@ impl NetworkBuilder {
                 }
             }
         }
-        let weights = Matrix::pack(self.network.isa, (n, c * taps), &ordered, bias)?;
+        let isa = self.network.isa;
+        let weights = Matrix::pack(&mut self.store, isa, (n, c * taps), &ordered, bias)?;
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
     }
 
@@ -418,17 +422,18 @@ impl NetworkBuilder {
         holds.then_some(()).ok_or_else(|| PlanError::Operands { operation, reason: reason() })
     }
 
-    fn matrix(&self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
-        Matrix::pack(self.network.isa, (bias.len(), self.channels(x)), weights, bias)
+    fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
+        let shape = (bias.len(), self.channels(x));
+        Matrix::pack(&mut self.store, self.network.isa, shape, weights, bias)
     }
 
     fn filters(
-        &self,
+        &mut self,
         channels: usize,
         kernel: (usize, usize),
         (weights, bias): (&[f32], &[f32]),
     ) -> Result<Filters, PlanError> {
-        Filters::pack(self.network.isa, channels, kernel, weights, bias)
+        Filters::pack(&mut self.store, self.network.isa, channels, kernel, weights, bias)
     }
 
     fn push(&mut self, op: Op, channels: usize, vector: bool) -> Value {

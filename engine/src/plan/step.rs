@@ -6,8 +6,7 @@ use super::graph::{Join, Network, Op, Value};
 use super::schedule::Arena;
 use super::split::Split;
 use super::{PlanError, Shape};
-use crate::nhwc::{conv, depthwise, dfc, gemm, ghost};
-use crate::pack::PANEL_VECTORS;
+use crate::nhwc::{conv, dfc, gemm, ghost};
 
 /// Where a value lies while a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,7 +200,7 @@ impl Step {
     ) -> Self {
         let op = &network.nodes[index].op;
         let lanes = network.isa.lanes();
-        let panel = PANEL_VECTORS * lanes;
+        let panel = gemm::panel_vectors(network.isa.registers()) * lanes;
         let at = |value: &Value| places[value];
         let of = |value: &Value| shapes[value.0];
         let output = shapes[index];
@@ -223,12 +222,6 @@ impl Step {
                 let row_len = (width + 2 * padding) * input.channels;
                 step.table = conv::offsets(window.kernel, input.channels, (width, padding));
                 step.band_scratch = conv::scratch_len(input.height, row_len, side);
-            }
-            Op::Depthwise { window, .. } => {
-                let side = window.kernel.0.max(window.stride);
-                let (height, width) = input.size();
-                step.band_scratch =
-                    depthwise::scratch_len(lanes, height, width, window.padding.1, side);
             }
             Op::Ghost(ghost) => {
                 let kernel = ghost.cheap.kernel.0;
@@ -257,7 +250,11 @@ impl Step {
                 step.band_scratch = dfc::scratch_len(output.size(), kernel, panel);
             }
             Op::Pointwise { add, .. } => step.join = add.as_ref().map(at),
-            Op::Input | Op::AvgPool2x2 { .. } | Op::GlobalPool { .. } | Op::Linear { .. } => {}
+            Op::Input
+            | Op::Depthwise { .. }
+            | Op::AvgPool2x2 { .. }
+            | Op::GlobalPool { .. }
+            | Op::Linear { .. } => {}
         }
         step
     }

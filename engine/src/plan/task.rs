@@ -138,7 +138,6 @@ impl Step {
                 activation: *activation,
                 rows,
                 vectors: vectors(input.channels),
-                scratch,
             }),
             Op::Ghost(module) => {
                 let join = match (module.join, self.join) {

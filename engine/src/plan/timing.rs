@@ -51,7 +51,7 @@ impl Timings {
 /// The kind of a step.
 pub(super) fn kind(network: &Network, step: &Step) -> &'static str {
     match step.action {
-        Action::Compute(node) => network.nodes[node].op.kind(),
+        Action::Compute(node) => Box::leak(format!("{} {} {}->{}", network.nodes[node].op.kind(), network.nodes[node].op.kernel(), step.input, step.output).into_boxed_str()),
         Action::Export(_) => "export",
     }
 }

@@ -1,0 +1,149 @@
+"""One function for each peer that runs in Python: loads the network and returns how to run it.
+
+Each takes the folder of the network, the pictures [B, 3, H, W] and the number of threads, and returns the forward pass over
+these pictures and the precision it computes in. A forward takes its input from the array and ends with the logits as an array.
+Imports are inside, so that a cold start pays only for its own. Settings are those that a user who wants speed would choose,
+and the defaults otherwise; in particular each library's threads wait for work as they please.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+Forward = Callable[[], np.ndarray]
+
+
+def pytorch(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    import torch
+
+    from export import load_network
+
+    torch.set_num_threads(threads)
+    model = load_network(folder).to(memory_format=torch.channels_last)
+    tensor = torch.from_numpy(images).to(memory_format=torch.channels_last)
+
+    def forward() -> np.ndarray:
+        with torch.inference_mode():
+            return model(tensor).numpy()
+
+    return forward, "f32"
+
+
+def onnxruntime(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    file = folder / f"b{len(images)}" / "model.onnx"
+    session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"input": images})[0], "f32"
+
+
+def _openvino(folder: Path, images: np.ndarray, threads: int, **properties: str) -> tuple[Forward, str]:
+    import openvino
+
+    model = openvino.Core().compile_model(
+        folder / f"b{len(images)}" / "model.xml",
+        "CPU",
+        {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", **properties},
+    )
+    request = model.create_infer_request()
+    request.set_input_tensor(openvino.Tensor(images, shared_memory=True))
+
+    def forward() -> np.ndarray:
+        request.infer()
+        return request.get_output_tensor().data
+
+    return forward, _openvino_precision(model)
+
+
+def _openvino_precision(model) -> str:
+    name = model.get_property("INFERENCE_PRECISION_HINT").to_string()
+    return {"float": "f32"}.get(name, name)
+
+
+def openvino_f32(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    return _openvino(folder, images, threads, INFERENCE_PRECISION_HINT="f32")
+
+
+def openvino_default(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    return _openvino(folder, images, threads)
+
+
+def openvino_throughput(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    """The pictures as requests of one each, as many at a time as OpenVINO finds best."""
+    import openvino
+
+    model = openvino.Core().compile_model(
+        folder / "b1" / "model.xml",
+        "CPU",
+        {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"},
+    )
+    logits = [None] * len(images)
+    queue = openvino.AsyncInferQueue(model)
+    queue.set_callback(lambda request, index: logits.__setitem__(index, request.get_output_tensor().data.copy()))
+    requests = [{0: openvino.Tensor(images[index : index + 1], shared_memory=True)} for index in range(len(images))]
+
+    def forward() -> np.ndarray:
+        for index, request in enumerate(requests):
+            queue.start_async(request, index)
+        queue.wait_all()
+        return np.concatenate(logits)
+
+    return forward, _openvino_precision(model)
+
+
+def _ncnn(folder: Path, images: np.ndarray, threads: int, bf16: bool) -> tuple[Forward, str]:
+    """ncnn has no batches: the pictures one after the other, each with all threads."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = bf16
+    for load, name in ((net.load_param, "model.ncnn.param"), (net.load_model, "model.ncnn.bin")):
+        if load(str(folder / "b1" / name)) != 0:
+            raise RuntimeError(f"ncnn does not load {name}")
+    inputs = [ncnn.Mat(image) for image in images]
+
+    def one(image: ncnn.Mat) -> np.ndarray:
+        extractor = net.create_extractor()
+        extractor.input("in0", image)
+        return np.array(extractor.extract("out0")[1])
+
+    return lambda: np.stack([one(image) for image in inputs]), "bf16" if bf16 else "f32"
+
+
+def ncnn_f32(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    return _ncnn(folder, images, threads, bf16=False)
+
+
+def ncnn_bf16(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    return _ncnn(folder, images, threads, bf16=True)
+
+
+def _litert(file: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(file), num_threads=threads)
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+    channels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+
+    def forward() -> np.ndarray:
+        interpreter.set_tensor(source, channels_last)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return forward, "f32"
+
+
+def litert(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    return _litert(folder / f"b{len(images)}" / "model.tflite", images, threads)
+
+
+def litert_repaired(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
+    return _litert(folder / f"b{len(images)}" / "repaired.tflite", images, threads)

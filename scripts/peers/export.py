@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Makes the network that all peers run, or one peer's form of it. A program of its own, so that no converter can stop another.
+
+  export.py FOLDER network NAME           model.safetensors (timm's names) and config.json, from timm with seeded weights
+  export.py FOLDER pictures BATCH SIZE    bBATCH/input.f32, logits.f32 and input.safetensors: a batch, and what PyTorch says
+  export.py FOLDER FORMAT BATCH SIZE      the network for that batch: onnx, openvino, ncnn, litert or litert-repaired
+
+The weights are those that timm starts with. Its batch-norms would leave the pictures hardly any influence, so that a wrong
+resize could hide in the rounding: they get random gains and shifts, and the statistics of a batch of pictures.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+SEED = 20
+OPSET = 18
+
+
+def pictures(batch: int, size: int, seed: int) -> torch.Tensor:
+    """Smooth random pictures with some noise, as different from each other as photos are."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(batch, 3, 7, 7, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
+    return smooth + 0.1 * torch.randn(batch, 3, size, size, generator=generator)
+
+
+def make_network(folder: Path, name: str) -> None:
+    torch.manual_seed(SEED)
+    model = timm.create_model(name, pretrained=False)
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        torch.nn.init.uniform_(norm.weight, 0.75, 1.25)
+        torch.nn.init.normal_(norm.bias, 0.0, 0.1)
+        norm.momentum = None  # the statistics become those of the batch
+    with torch.no_grad():
+        model.train()(pictures(16, model.pretrained_cfg["input_size"][-1], SEED))
+    tensors = {key: value for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = {"architecture": name, "num_classes": model.num_classes, "pretrained_cfg": model.pretrained_cfg}
+    (folder / "config.json").write_text(json.dumps(config, indent=2, default=list) + "\n", encoding="utf-8")
+
+
+def load_network(folder: Path) -> torch.nn.Module:
+    """The network of a folder in eval mode."""
+    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architecture"]
+    model = timm.create_model(name, pretrained=False)
+    left = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    if left.unexpected_keys or any(not key.endswith("num_batches_tracked") for key in left.missing_keys):
+        raise ValueError(f"{folder} does not fit {name}: {left}")
+    return model.eval()
+
+
+def make_pictures(folder: Path, batch: int, size: int) -> None:
+    images = pictures(batch, size, SEED + 1)
+    with torch.no_grad():
+        logits = load_network(folder)(images)
+    at = folder / f"b{batch}"
+    at.mkdir(exist_ok=True)
+    images.numpy().tofile(at / "input.f32")
+    logits.numpy().tofile(at / "logits.f32")
+    save_file({"input": images}, at / "input.safetensors")
+
+
+def to_onnx(model: torch.nn.Module, images: torch.Tensor, at: Path) -> None:
+    torch.onnx.export(
+        model, (images,), at / "model.onnx", opset_version=OPSET, input_names=["input"], output_names=["logits"],
+        dynamo=False,
+    )
+
+
+def to_openvino(_model: torch.nn.Module, _images: torch.Tensor, at: Path) -> None:
+    import openvino
+
+    openvino.save_model(openvino.convert_model(at / "model.onnx"), at / "model.xml", compress_to_fp16=False)
+
+
+def to_ncnn(model: torch.nn.Module, images: torch.Tensor, at: Path) -> None:
+    torch.jit.trace(model, images).save(at / "model.pt")
+    shape = ",".join(str(side) for side in images.shape)
+    pnnx = Path(sys.executable).parent / "pnnx"
+    subprocess.run([pnnx, "model.pt", f"inputshape=[{shape}]", "fp16=0"], cwd=at, check=True)
+
+
+def to_litert(model: torch.nn.Module, images: torch.Tensor, at: Path) -> None:
+    import litert_torch
+
+    # Channels last outside as well as inside, or the peer would pay for a transposition that its users avoid.
+    channels_last = litert_torch.to_channel_last_io(model, args=[0]).eval()
+    litert_torch.convert(channels_last, (images.permute(0, 2, 3, 1).contiguous(),)).export(at / "model.tflite")
+
+
+def to_litert_repaired(_model: torch.nn.Module, _images: torch.Tensor, at: Path) -> None:
+    """LiteRT's file with PyTorch's `nearest`: the converter writes every such resize as `nearest-exact`."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = (at / "model.tflite").read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if isinstance(operator.builtinOptions, schema.ResizeNearestNeighborOptionsT):
+                operator.builtinOptions.halfPixelCenters = False
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (at / "repaired.tflite").write_bytes(builder.Output())
+
+
+FORMATS: dict[str, Callable[[torch.nn.Module, torch.Tensor, Path], None]] = {
+    "onnx": to_onnx,
+    "openvino": to_openvino,
+    "ncnn": to_ncnn,
+    "litert": to_litert,
+    "litert-repaired": to_litert_repaired,
+}
+
+
+def main() -> None:
+    folder, what = Path(sys.argv[1]), sys.argv[2]
+    if what == "network":
+        make_network(folder, sys.argv[3])
+        return
+    batch, size = int(sys.argv[3]), int(sys.argv[4])
+    if what == "pictures":
+        make_pictures(folder, batch, size)
+    else:
+        FORMATS[what](load_network(folder), pictures(batch, size, SEED + 1), folder / f"b{batch}")
+
+
+if __name__ == "__main__":
+    main()
