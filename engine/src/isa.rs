@@ -140,7 +140,7 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     /// `src` must be readable for [`Isa::LANES`] elements. No alignment is needed.
     unsafe fn load_bf16(self, src: *const u16) -> Self::F32;
 
-    /// Asks for the cache line at `address`, which need not exist.
+    /// Asks for the cache line at `address`, which need not exist, to come to the second cache.
     fn prefetch(self, address: *const f32);
 
     /// The sum of all lanes.

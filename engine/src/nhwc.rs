@@ -15,6 +15,7 @@ pub(crate) mod conv;
 pub(crate) mod depthwise;
 pub(crate) mod dfc;
 pub(crate) mod gemm;
+pub(crate) mod gemv;
 pub(crate) mod ghost;
 pub(crate) mod pool;
 pub(crate) mod transpose;

@@ -5,7 +5,8 @@
 
 use crate::isa::AnyIsa;
 use crate::nhwc::depthwise::Filter;
-use crate::nhwc::gemm::{Panel, panel_vectors};
+use crate::nhwc::gemm::{Panel, Weights, panel_vectors};
+use crate::plan::Precision;
 use crate::PlanError;
 use crate::buffer::{Kept, Store};
 
@@ -35,6 +36,7 @@ impl Matrix {
     pub(crate) fn pack(
         store: &mut Store,
         isa: AnyIsa,
+        precision: Precision,
         (n, k): (usize, usize),
         weights: &[f32],
         bias: &[f32],
@@ -62,9 +64,20 @@ impl Matrix {
             places.push((column, vectors, tail));
             column += width;
         }
-        let (weights, bias) = (store.keep(&packed)?, store.keep(&packed_bias)?);
+        let weights = match precision {
+            Precision::F32 => store.keep(&packed)?,
+            Precision::Bf16 => store.keep(&narrowed(&packed))?,
+        };
+        let bias = store.keep(&packed_bias)?;
         let panel = |(column, vectors, tail): (usize, usize, usize)| {
-            let (weights, bias) = (weights[column * k..].as_ptr(), bias[column..].as_ptr());
+            let start = column * k;
+            let weights = match precision {
+                Precision::F32 => Weights::F32(weights.as_ptr().wrapping_add(start)),
+                Precision::Bf16 => {
+                    Weights::Bf16(weights.as_ptr().cast::<u16>().wrapping_add(start))
+                }
+            };
+            let bias = bias[column..].as_ptr();
             (column, Panel { weights, bias, k, vectors, tail })
         };
         let panels = places.into_iter().map(panel).collect();
@@ -75,6 +88,21 @@ impl Matrix {
     pub(crate) fn bytes(&self) -> usize {
         size_of_val::<[f32]>(&self.weights)
     }
+}
+
+/// The weights as bfloat16, two in the memory of each f32.
+fn narrowed(values: &[f32]) -> Vec<f32> {
+    // To nearest, ties to even, as hardware does; weights are finite.
+    let half = |value: f32| {
+        let bits = value.to_bits();
+        (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+    };
+    let pair = |pair: &[f32]| {
+        let [first, second] = [half(pair[0]), pair.get(1).map_or(0, |&value| half(value))];
+        let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
+        f32::from_ne_bytes([a, b, c, d])
+    };
+    values.chunks(2).map(pair).collect()
 }
 
 /// Splits vectors of columns into panels of at most `most`, and avoids a last one of one vector.

@@ -22,7 +22,7 @@ pub use error::PlanError;
 pub(crate) use split::share;
 pub use crate::nhwc::activation::Activation;
 pub use graph::{Join, Network, NetworkBuilder, Value, Window};
-pub use options::PlanOptions;
+pub use options::{PlanOptions, Precision};
 pub use run::{Plan, Scratch};
 pub use shape::Shape;
 pub use timing::{Timing, Timings};

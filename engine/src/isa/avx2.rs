@@ -169,7 +169,7 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn prefetch(self, address: *const f32) {
         // SAFETY: a prefetch of any address is harmless.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
     }
 
     #[inline(always)]

@@ -14,7 +14,7 @@ impl Sealed for Scalar {}
 impl Isa for Scalar {
     const NAME: &'static str = "scalar";
     const LANES: usize = LANES;
-    const REGISTERS: usize = 16;
+    const REGISTERS: usize = 8;
     type F32 = [f32; LANES];
 
     #[inline]

@@ -58,6 +58,11 @@ impl Band {
         (self.width + 2 * self.padding) * self.ld
     }
 
+    /// Whether no row can be filled before others are dropped.
+    pub(crate) fn is_full(&self) -> bool {
+        self.end - self.first == self.capacity
+    }
+
     /// One past the last row that was filled.
     pub(crate) fn end(&self) -> usize {
         self.end

@@ -89,12 +89,8 @@ impl Op for Conv<'_> {
                         count: self.y.width,
                     };
                     for &(column, panel) in self.panels {
-                        let columns = panel.vectors * I::LANES;
-                        let panel = Panel {
-                            weights: panel.weights.add(skipped * columns),
-                            k: (last_tap - first_tap) * kw * ld,
-                            ..panel
-                        };
+                        let k = (last_tap - first_tap) * kw * ld;
+                        let panel = panel.part(skipped, k, I::LANES);
                         let start = oy * self.y.width;
                         let c = Target {
                             data: self.y.data.add(start * self.y.ld + column),

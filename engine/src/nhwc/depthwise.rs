@@ -28,23 +28,53 @@ pub(crate) enum Merge {
     None,
     /// `y + add`: the shortcut, at the row's first pixel.
     Add { add: *const f32, ld: usize },
-    /// `y · gate`: a gate of lower resolution; `columns` tells which of its pixels is which's.
-    Gate { gate: *const f32, ld: usize, columns: *const u32 },
+    /// `y · gate`: a gate of lower resolution; `columns` tells where its pixel for each of `y` is.
+    Gate { gate: *const f32, columns: *const u32 },
 }
 
 /// Where a row of outputs goes.
+pub(crate) trait RowTarget: Copy {
+    /// Whether strided kernels write there: code for others is left out.
+    const STRIDED: bool;
+
+    /// Stores outputs `first ..` of one vector of channels, which is at `channel` in the band.
+    ///
+    /// # Safety
+    /// The target must have these pixels and channels.
+    unsafe fn store<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        place: (usize, usize),
+        band_ld: usize,
+        first: usize,
+    );
+}
+
+/// `y`: the row's first pixel, of `channels` channels.
 #[derive(Clone, Copy)]
-pub(crate) enum RowTarget {
-    /// `y`: the row's first pixel, of `channels` channels.
-    Plain { y: *mut f32, ld: usize, channels: usize },
-    /// The primary features, from the band, to `y[..primary]` and the convolution's outputs to
-    /// `y[primary..channels]`; more of them than fit there are dropped.
-    Ghost { y: *mut f32, ld: usize, channels: usize, primary: usize, from: *const f32, merge: Merge },
+pub(crate) struct Plain {
+    pub(crate) y: *mut f32,
+    pub(crate) ld: usize,
+    pub(crate) channels: usize,
+}
+
+/// The primary features, from the band, to `y[..primary]` and the convolution's outputs to
+/// `y[primary..channels]`; more of them than fit there are dropped.
+#[derive(Clone, Copy)]
+pub(crate) struct Joined {
+    pub(crate) y: *mut f32,
+    pub(crate) ld: usize,
+    pub(crate) channels: usize,
+    pub(crate) primary: usize,
+    pub(crate) from: *const f32,
+    pub(crate) merge: Merge,
 }
 
 /// One row of outputs.
 #[derive(Clone, Copy)]
-pub(crate) struct Row {
+pub(crate) struct Row<T> {
+    pub(crate) filter: Filter,
     /// The first row under the kernel, at its left padding, at the first of `vectors`.
     pub(crate) x: *const f32,
     pub(crate) row_len: usize,
@@ -56,7 +86,7 @@ pub(crate) struct Row {
     /// Outputs.
     pub(crate) width: usize,
     pub(crate) activation: Activation,
-    pub(crate) target: RowTarget,
+    pub(crate) target: T,
 }
 
 /// How many lanes of a vector are read.
@@ -106,47 +136,54 @@ pub(crate) fn rows_under(
     (top + first_tap - padding..top + last_tap - padding, (first_tap, last_tap))
 }
 
-impl Filter {
+impl<T: RowTarget> Op for Row<T> {
+    type Output = ();
+
     /// Computes a row whose inputs have whole vectors of channels.
     #[inline(always)]
-    pub(crate) fn row<I: Isa>(&self, isa: I, row: &Row) {
-        self.runs_of::<I, Whole>(isa, row, Whole);
+    fn eval<I: Isa>(self, isa: I) {
+        self.runs_of(isa, Whole);
     }
+}
 
-    /// Computes a row of one vector, of which only `lanes` lanes are read.
+/// A row of one vector, of which only some lanes are read.
+struct PartialRow(Row<Plain>, Partial);
+
+impl Op for PartialRow {
+    type Output = ();
+
     #[inline(always)]
-    fn partial_row<I: Isa>(&self, isa: I, row: &Row, lanes: usize) {
-        self.runs_of::<I, Partial>(isa, row, Partial(lanes));
+    fn eval<I: Isa>(self, isa: I) {
+        self.0.runs_of(isa, self.1);
     }
+}
 
+impl<T: RowTarget> Row<T> {
     #[inline(always)]
-    fn runs_of<I: Isa, L: Lanes>(&self, isa: I, row: &Row, lanes: L) {
-        match (self.kernel.1, self.stride) {
-            (3, 1) => self.runs::<I, L, 3, 1>(isa, row, lanes),
-            (3, 2) => self.runs::<I, L, 3, 2>(isa, row, lanes),
-            (5, 1) => self.runs::<I, L, 5, 1>(isa, row, lanes),
-            (5, 2) => self.runs::<I, L, 5, 2>(isa, row, lanes),
-            (1, 1) => self.runs::<I, L, 1, 1>(isa, row, lanes),
-            _ => self.runs::<I, L, 0, 0>(isa, row, lanes),
+    fn runs_of<I: Isa, L: Lanes>(&self, isa: I, lanes: L) {
+        match (self.filter.kernel.1, self.filter.stride) {
+            // One for all is enough where nobody counts the milliseconds.
+            _ if I::REGISTERS < 16 => self.runs::<I, L, 0, 0>(isa, lanes),
+            (3, 1) => self.runs::<I, L, 3, 1>(isa, lanes),
+            (3, 2) if T::STRIDED => self.runs::<I, L, 3, 2>(isa, lanes),
+            (5, 1) => self.runs::<I, L, 5, 1>(isa, lanes),
+            (5, 2) if T::STRIDED => self.runs::<I, L, 5, 2>(isa, lanes),
+            (1, 1) if T::STRIDED => self.runs::<I, L, 1, 1>(isa, lanes),
+            _ => self.runs::<I, L, 0, 0>(isa, lanes),
         }
     }
 
     #[inline(always)]
-    fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(
-        &self,
-        isa: I,
-        row: &Row,
-        lanes: L,
-    ) {
-        let runs = row.width.div_ceil(RUN);
-        for vector in row.vectors.0..row.vectors.1 {
+    fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(&self, isa: I, lanes: L) {
+        let runs = self.width.div_ceil(RUN);
+        for vector in self.vectors.0..self.vectors.1 {
             let mut first = 0;
             for run in 1..=runs {
-                let next = row.width * run / runs;
+                let next = self.width * run / runs;
                 macro_rules! run {
                     ($($n:literal)*) => {
                         match next - first {
-                            $($n => self.run::<I, L, KW, S, $n>(isa, row, lanes, vector, first),)*
+                            $($n => self.run::<I, L, KW, S, $n>(isa, lanes, vector, first),)*
                             _ => {}
                         }
                     };
@@ -163,21 +200,21 @@ impl Filter {
     fn run<I: Isa, L: Lanes, const KW: usize, const S: usize, const N: usize>(
         &self,
         isa: I,
-        row: &Row,
         lanes: L,
         vector: usize,
         first: usize,
     ) {
-        let width = if KW == 0 { self.kernel.1 } else { KW };
-        let stride = if S == 0 { self.stride } else { S };
-        let taps = self.kernel.0 * width;
+        let Filter { weights, bias, kernel: (kh, kw), stride } = self.filter;
+        let width = if KW == 0 { kw } else { KW };
+        let stride = if S == 0 { stride } else { S };
+        let taps = kh * width;
         // SAFETY: the plan has checked the sizes of band and filter.
         unsafe {
-            let w = self.weights.add(vector * taps * I::LANES);
-            let mut sums = [isa.load(self.bias.add(vector * I::LANES)); N];
-            let channel = (vector - row.vectors.0) * I::LANES;
-            let mut x = row.x.add(channel + first * stride * row.ld);
-            for ky in row.taps.0..row.taps.1 {
+            let w = weights.add(vector * taps * I::LANES);
+            let mut sums = [isa.load(bias.add(vector * I::LANES)); N];
+            let channel = (vector - self.vectors.0) * I::LANES;
+            let mut x = self.x.add(channel + first * stride * self.ld);
+            for ky in self.taps.0..self.taps.1 {
                 let w = w.add(ky * width * I::LANES);
                 if KW != 0 && S == 1 {
                     let mut columns = [isa.splat(0.0); 8];
@@ -185,7 +222,7 @@ impl Filter {
                         *column = isa.load(w.add(kx * I::LANES));
                     }
                     for i in 0..N + KW - 1 {
-                        let input = lanes.load(isa, x.add(i * row.ld));
+                        let input = lanes.load(isa, x.add(i * self.ld));
                         for kx in 0..KW {
                             if i >= kx && i - kx < N {
                                 sums[i - kx] = isa.fma(input, columns[kx], sums[i - kx]);
@@ -196,82 +233,91 @@ impl Filter {
                     for kx in 0..width {
                         let column = isa.load(w.add(kx * I::LANES));
                         for (n, sum) in sums.iter_mut().enumerate() {
-                            let input = lanes.load(isa, x.add((n * stride + kx) * row.ld));
+                            let input = lanes.load(isa, x.add((n * stride + kx) * self.ld));
                             *sum = isa.fma(input, column, *sum);
                         }
                     }
                 }
-                x = x.add(row.row_len);
+                x = x.add(self.row_len);
             }
             for sum in &mut sums {
-                *sum = row.activation.apply(isa, *sum);
+                *sum = self.activation.apply(isa, *sum);
             }
-            row.target.store(isa, &sums, vector, channel, row.ld, first);
+            self.target.store(isa, &sums, (vector, channel), self.ld, first);
         }
     }
 }
 
-impl RowTarget {
-    /// Stores outputs `first ..` of one vector of channels, which is at `channel` in the band.
-    ///
-    /// # Safety
-    /// The target must have these pixels and channels.
+impl RowTarget for Plain {
+    const STRIDED: bool = true;
+
     #[inline(always)]
     unsafe fn store<I: Isa, const N: usize>(
         &self,
         isa: I,
         sums: &[I::F32; N],
-        vector: usize,
-        channel: usize,
-        band_ld: usize,
+        (vector, _): (usize, usize),
+        _: usize,
         first: usize,
     ) {
         let c = vector * I::LANES;
+        let lanes = I::LANES.min(self.channels - c);
+        for (n, sum) in sums.iter().enumerate() {
+            // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
+            unsafe { store_lanes(isa, self.y.add((first + n) * self.ld + c), *sum, lanes) };
+        }
+    }
+}
+
+impl RowTarget for Joined {
+    const STRIDED: bool = false;
+
+    #[inline(always)]
+    unsafe fn store<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        (vector, channel): (usize, usize),
+        band_ld: usize,
+        first: usize,
+    ) {
+        let Self { y, ld, channels, primary, from, merge } = *self;
+        let c = vector * I::LANES;
+        let lanes = I::LANES.min(primary - c);
+        let cheap_lanes = I::LANES.min((channels - primary).saturating_sub(c));
         // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
         unsafe {
-            match *self {
-                Self::Plain { y, ld, channels } => {
-                    let lanes = I::LANES.min(channels - c);
+            let y = y.add(first * ld + c);
+            let from = from.add(first * band_ld + channel);
+            match merge {
+                Merge::None => {
                     for (n, sum) in sums.iter().enumerate() {
-                        store_lanes(isa, y.add((first + n) * ld + c), *sum, lanes);
+                        let y = y.add(n * ld);
+                        store_lanes(isa, y, isa.load(from.add(n * band_ld)), lanes);
+                        store_lanes(isa, y.add(primary), *sum, cheap_lanes);
                     }
                 }
-                Self::Ghost { y, ld, channels, primary, from, merge } => {
-                    let lanes = I::LANES.min(primary - c);
-                    let cheap_lanes = I::LANES.min((channels - primary).saturating_sub(c));
-                    let y = y.add(first * ld + c);
-                    let from = from.add(first * band_ld + channel);
-                    match merge {
-                        Merge::None => {
-                            for (n, sum) in sums.iter().enumerate() {
-                                let y = y.add(n * ld);
-                                store_lanes(isa, y, isa.load(from.add(n * band_ld)), lanes);
-                                store_lanes(isa, y.add(primary), *sum, cheap_lanes);
-                            }
-                        }
-                        Merge::Add { add, ld: add_ld } => {
-                            let add = add.add(first * add_ld + c);
-                            for (n, sum) in sums.iter().enumerate() {
-                                let (y, add) = (y.add(n * ld), add.add(n * add_ld));
-                                let a = isa.load(from.add(n * band_ld));
-                                let a = isa.add(a, load_lanes(isa, add, lanes));
-                                let b = load_lanes(isa, add.add(primary), cheap_lanes);
-                                store_lanes(isa, y, a, lanes);
-                                store_lanes(isa, y.add(primary), isa.add(*sum, b), cheap_lanes);
-                            }
-                        }
-                        Merge::Gate { gate, ld: gate_ld, columns } => {
-                            let gate = gate.add(c);
-                            for (n, sum) in sums.iter().enumerate() {
-                                let y = y.add(n * ld);
-                                let gate = gate.add(*columns.add(first + n) as usize * gate_ld);
-                                let a = isa.load(from.add(n * band_ld));
-                                let a = isa.mul(a, load_lanes(isa, gate, lanes));
-                                let b = load_lanes(isa, gate.add(primary), cheap_lanes);
-                                store_lanes(isa, y, a, lanes);
-                                store_lanes(isa, y.add(primary), isa.mul(*sum, b), cheap_lanes);
-                            }
-                        }
+                Merge::Add { add, ld: add_ld } => {
+                    let add = add.add(first * add_ld + c);
+                    for (n, sum) in sums.iter().enumerate() {
+                        let (y, add) = (y.add(n * ld), add.add(n * add_ld));
+                        let a = isa.load(from.add(n * band_ld));
+                        let a = isa.add(a, load_lanes(isa, add, lanes));
+                        let b = load_lanes(isa, add.add(primary), cheap_lanes);
+                        store_lanes(isa, y, a, lanes);
+                        store_lanes(isa, y.add(primary), isa.add(*sum, b), cheap_lanes);
+                    }
+                }
+                Merge::Gate { gate, columns } => {
+                    let gate = gate.add(c);
+                    for (n, sum) in sums.iter().enumerate() {
+                        let y = y.add(n * ld);
+                        let gate = gate.add(*columns.add(first + n) as usize);
+                        let a = isa.load(from.add(n * band_ld));
+                        let a = isa.mul(a, load_lanes(isa, gate, lanes));
+                        let b = load_lanes(isa, gate.add(primary), cheap_lanes);
+                        store_lanes(isa, y, a, lanes);
+                        store_lanes(isa, y.add(primary), isa.mul(*sum, b), cheap_lanes);
                     }
                 }
             }
@@ -320,6 +366,7 @@ impl Op for Depthwise {
                 let x = self.x.add(rows.start * width * self.channels);
                 let y = self.y.add(oy * self.output.1 * self.channels);
                 let mut row = Row {
+                    filter: self.filter,
                     x: x.wrapping_add((inside.start * stride).wrapping_sub(padding) * self.channels),
                     row_len: width * self.channels,
                     ld: self.channels,
@@ -327,18 +374,18 @@ impl Op for Depthwise {
                     vectors: (self.vectors.start, whole),
                     width: inside.len(),
                     activation: self.activation,
-                    target: RowTarget::Plain {
+                    target: Plain {
                         y: y.add(inside.start * self.channels),
                         ld: self.channels,
                         channels: self.channels,
                     },
                 };
                 row.x = row.x.wrapping_add(self.vectors.start * I::LANES);
-                self.filter.row(isa, &row);
+                isa.run(row);
                 if whole < self.vectors.end {
                     row.x = row.x.wrapping_add((whole - self.vectors.start) * I::LANES);
                     row.vectors = (whole, self.vectors.end);
-                    self.filter.partial_row(isa, &row, self.channels - whole * I::LANES);
+                    isa.run(PartialRow(row, Partial(self.channels - whole * I::LANES)));
                 }
                 for ox in (0..inside.start).chain(inside.end..self.output.1) {
                     self.edge(isa, x, y, taps, ox);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{Filter, Row, RowTarget, rows_under};
+use super::depthwise::{Filter, Plain, Row, rows_under};
 use super::gemm::{Dense, Gemm, Panel, Pixels, Target};
 use crate::isa::{Isa, Op};
 
@@ -85,6 +85,7 @@ impl Op for Dfc {
                     let x = mixed.row(tall.end());
                     let y = tall.grow(1).wrapping_sub(vectors.0 * I::LANES);
                     let row = Row {
+                        filter: self.horizontal,
                         x,
                         row_len: 0,
                         ld,
@@ -92,13 +93,14 @@ impl Op for Dfc {
                         vectors,
                         width,
                         activation: Activation::Identity,
-                        target: RowTarget::Plain { y, ld, channels: vectors.1 * I::LANES },
+                        target: Plain { y, ld, channels: vectors.1 * I::LANES },
                     };
-                    self.horizontal.row(isa, &row);
+                    isa.run(row);
                 }
                 while oy < self.rows.end && under(oy).0.end <= tall.end() {
                     let (rows, taps) = under(oy);
                     let row = Row {
+                        filter: self.vertical,
                         x: tall.row(rows.start),
                         row_len: width * ld,
                         ld,
@@ -106,13 +108,13 @@ impl Op for Dfc {
                         vectors,
                         width,
                         activation: self.activation,
-                        target: RowTarget::Plain {
+                        target: Plain {
                             y: self.y.add(oy * width * channels),
                             ld: channels,
                             channels,
                         },
                     };
-                    self.vertical.row(isa, &row);
+                    isa.run(row);
                     oy += 1;
                 }
             }

@@ -10,8 +10,8 @@ use super::activation::Activation;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
-/// Elements ahead that are asked for while weights stream through once.
-const PREFETCH: usize = 512;
+/// Elements of a cache line.
+const LINE: usize = 16;
 
 /// Pixels that are read, with their channels innermost.
 #[derive(Clone, Copy)]
@@ -25,13 +25,79 @@ pub(crate) struct Pixels {
 /// A panel of packed weights.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panel {
-    pub(crate) weights: *const f32,
+    pub(crate) weights: Weights,
     pub(crate) bias: *const f32,
     pub(crate) k: usize,
     /// Vectors of columns: 1 to [`panel_vectors`].
     pub(crate) vectors: usize,
     /// Columns of the last vector that are stored.
     pub(crate) tail: usize,
+}
+
+/// Packed weights in their precision; sums are always f32.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Weights {
+    F32(*const f32),
+    /// The upper halves of f32: half as much to read, widened on the way to the registers.
+    Bf16(*const u16),
+}
+
+/// Weights of a precision that is known when the kernel is compiled.
+pub(crate) trait Load: Copy {
+    /// No weights.
+    const NULL: Self;
+
+    /// Weights that are known to be of this precision.
+    fn of(weights: Weights) -> Self;
+
+    /// # Safety
+    /// A vector from element `index` must be readable.
+    unsafe fn load<I: Isa>(self, isa: I, index: usize) -> I::F32;
+
+    /// Asks for the cache line of element `index`.
+    fn prefetch<I: Isa>(self, isa: I, index: usize);
+}
+
+impl Load for *const f32 {
+    const NULL: Self = std::ptr::null();
+
+    #[inline(always)]
+    fn of(weights: Weights) -> Self {
+        let Weights::F32(weights) = weights else { return Self::NULL };
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, index: usize) -> I::F32 {
+        // SAFETY: the caller vouches for it.
+        unsafe { isa.load(self.add(index)) }
+    }
+
+    #[inline(always)]
+    fn prefetch<I: Isa>(self, isa: I, index: usize) {
+        isa.prefetch(self.wrapping_add(index));
+    }
+}
+
+impl Load for *const u16 {
+    const NULL: Self = std::ptr::null();
+
+    #[inline(always)]
+    fn of(weights: Weights) -> Self {
+        let Weights::Bf16(weights) = weights else { return Self::NULL };
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, index: usize) -> I::F32 {
+        // SAFETY: the caller vouches for it.
+        unsafe { isa.load_bf16(self.add(index)) }
+    }
+
+    #[inline(always)]
+    fn prefetch<I: Isa>(self, isa: I, index: usize) {
+        isa.prefetch(self.wrapping_add(index).cast());
+    }
 }
 
 /// Where results go: rows of `width` pixels, with `gap` elements between them beyond the stride.
@@ -46,6 +112,18 @@ pub(crate) struct Target {
     /// Added before the activation: null, or pixels with stride `add_ld`.
     pub(crate) add: *const f32,
     pub(crate) add_ld: usize,
+}
+
+impl Panel {
+    /// The panel for sums from factor `first` to `first + k`.
+    pub(crate) fn part(self, first: usize, k: usize, lanes: usize) -> Self {
+        let skipped = first * self.vectors * lanes;
+        let weights = match self.weights {
+            Weights::F32(weights) => Weights::F32(weights.wrapping_add(skipped)),
+            Weights::Bf16(weights) => Weights::Bf16(weights.wrapping_add(skipped)),
+        };
+        Self { weights, k, ..self }
+    }
 }
 
 impl Target {
@@ -65,6 +143,9 @@ pub(crate) struct Gemm<A> {
 
 /// Where the `k`-th factor of a pixel lies, in elements from the pixel.
 pub(crate) trait Addressing: Copy {
+    /// Whether weights may be of another precision than f32.
+    const NARROW: bool;
+
     /// # Safety
     /// `k` must be less than the panel's `k`.
     unsafe fn offset(self, k: usize) -> usize;
@@ -75,6 +156,8 @@ pub(crate) trait Addressing: Copy {
 pub(crate) struct Dense;
 
 impl Addressing for Dense {
+    const NARROW: bool = true;
+
     #[inline(always)]
     unsafe fn offset(self, k: usize) -> usize {
         k
@@ -86,6 +169,8 @@ impl Addressing for Dense {
 pub(crate) struct Gather(pub(crate) *const u32);
 
 impl Addressing for Gather {
+    const NARROW: bool = false;
+
     #[inline(always)]
     unsafe fn offset(self, k: usize) -> usize {
         // SAFETY: the caller vouches for `k`.
@@ -98,11 +183,10 @@ impl<A: Addressing> Op for Gemm<A> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        match self.panel.vectors {
-            1 => self.tiles::<I, 1>(isa),
-            2 => self.tiles::<I, 2>(isa),
-            3 if panel_vectors(I::REGISTERS) == 3 => self.tiles::<I, 3>(isa),
-            _ => {}
+        match self.panel.weights {
+            Weights::F32(weights) => self.panel_of(isa, weights),
+            Weights::Bf16(weights) if A::NARROW => self.panel_of(isa, weights),
+            Weights::Bf16(_) => {}
         }
     }
 }
@@ -112,8 +196,9 @@ const fn tile_height(registers: usize, vectors: usize) -> usize {
     match (registers, vectors) {
         (32, 1 | 2) => 14,
         (32, _) => 9,
-        (_, 1) => 12,
-        (_, _) => 6,
+        (16, 1) => 12,
+        (16, _) => 6,
+        (_, _) => 4,
     }
 }
 
@@ -125,7 +210,17 @@ pub(crate) const fn panel_vectors(registers: usize) -> usize {
 
 impl<A: Addressing> Gemm<A> {
     #[inline(always)]
-    fn tiles<I: Isa, const NZ: usize>(&self, isa: I) {
+    fn panel_of<I: Isa, W: Load>(&self, isa: I, weights: W) {
+        match self.panel.vectors {
+            1 => self.tiles::<I, W, 1>(isa, weights),
+            2 => self.tiles::<I, W, 2>(isa, weights),
+            3 if panel_vectors(I::REGISTERS) == 3 => self.tiles::<I, W, 3>(isa, weights),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn tiles<I: Isa, W: Load, const NZ: usize>(&self, isa: I, weights: W) {
         let height = tile_height(I::REGISTERS, NZ);
         // Tiles of about the same height: a last one of a single row would wait for each sum.
         let tiles = self.a.count.div_ceil(height);
@@ -136,7 +231,9 @@ impl<A: Addressing> Gemm<A> {
             macro_rules! tile {
                 ($($mr:literal)*) => {
                     match next - first {
-                        $($mr if $mr <= height => self.tile::<I, $mr, NZ>(isa, first, &mut to),)*
+                        $($mr if $mr <= height => {
+                            self.tile::<I, W, $mr, NZ>(isa, weights, first, &mut to);
+                        })*
                         _ => {}
                     }
                 };
@@ -148,13 +245,14 @@ impl<A: Addressing> Gemm<A> {
 
     /// Pixels `first .. first + MR`, stored at `to`.
     #[inline(always)]
-    fn tile<I: Isa, const MR: usize, const NZ: usize>(
+    fn tile<I: Isa, W: Load, const MR: usize, const NZ: usize>(
         &self,
         isa: I,
+        weights: W,
         first: usize,
         to: &mut Cursor,
     ) {
-        let Panel { weights, bias, k, .. } = self.panel;
+        let Panel { bias, k, .. } = self.panel;
         // SAFETY: the plan has checked that pixels, panel and target have these sizes.
         unsafe {
             let a = self.a.data.add(first * self.a.ld);
@@ -165,15 +263,15 @@ impl<A: Addressing> Gemm<A> {
                     row[z] = bias;
                 }
             }
-            let mut w = weights;
+            // The next panel is asked for while the tiles of this one are computed.
+            let ahead = k * NZ * I::LANES;
             for kk in 0..k {
-                // The first tile reads the weights from far away.
-                if MR == 1 {
-                    isa.prefetch(w.wrapping_add(PREFETCH));
+                for line in (0..NZ * I::LANES).step_by(LINE) {
+                    weights.prefetch(isa, kk * NZ * I::LANES + ahead + line);
                 }
                 let mut columns = [isa.splat(0.0); NZ];
                 for (z, column) in columns.iter_mut().enumerate() {
-                    *column = isa.load(w.add(z * I::LANES));
+                    *column = weights.load(isa, (kk * NZ + z) * I::LANES);
                 }
                 let a = a.add(self.addressing.offset(kk));
                 for (m, row) in sums.iter_mut().enumerate() {
@@ -182,13 +280,35 @@ impl<A: Addressing> Gemm<A> {
                         row[z] = isa.fma(pixel, columns[z], row[z]);
                     }
                 }
-                w = w.add(NZ * I::LANES);
             }
-            // A copy, so that the loop above can hold its sums in registers whatever happens below.
-            let mut sums = sums;
-            self.finish(isa, first, &mut sums);
-            self.store(isa, &sums, to);
+            if self.plain(to.left, MR, I::LANES) {
+                let least = isa.splat(match self.c.activation {
+                    Activation::Relu => 0.0,
+                    _ => f32::NEG_INFINITY,
+                });
+                for (m, row) in sums.iter().enumerate() {
+                    for (z, sum) in row.iter().enumerate() {
+                        let to = to.data.add(m * self.c.ld + z * I::LANES);
+                        isa.store(to, isa.max(least, *sum));
+                    }
+                }
+                to.advance(MR, &self.c);
+            } else {
+                // A copy, so that the sums above stay in registers whatever happens here.
+                let mut sums = sums;
+                self.finish(isa, first, &mut sums);
+                self.store(isa, &sums, to);
+            }
         }
+    }
+
+    /// Whether a tile is stored as whole vectors to one row, after at most a ReLU.
+    #[inline(always)]
+    fn plain(&self, left: usize, pixels: usize, lanes: usize) -> bool {
+        matches!(self.c.activation, Activation::Identity | Activation::Relu)
+            && self.panel.tail == lanes
+            && self.c.add.is_null()
+            && left >= pixels
     }
 
     /// Adds what is to be added and activates.
@@ -252,12 +372,7 @@ impl<A: Addressing> Gemm<A> {
                 // SAFETY: the caller vouches for the target.
                 unsafe { store_lanes(isa, to.data.add(z * I::LANES), *sum, lanes) };
             }
-            to.data = to.data.wrapping_add(self.c.ld);
-            to.left -= 1;
-            if to.left == 0 {
-                to.data = to.data.wrapping_add(self.c.gap);
-                to.left = self.c.width;
-            }
+            to.advance(1, &self.c);
         }
     }
 }
@@ -266,6 +381,19 @@ impl<A: Addressing> Gemm<A> {
 struct Cursor {
     data: *mut f32,
     left: usize,
+}
+
+impl Cursor {
+    /// Goes on by `pixels` pixels, at most what is left in the row.
+    #[inline(always)]
+    fn advance(&mut self, pixels: usize, target: &Target) {
+        self.data = self.data.wrapping_add(pixels * target.ld);
+        self.left -= pixels;
+        if self.left == 0 {
+            self.data = self.data.wrapping_add(target.gap);
+            self.left = target.width;
+        }
+    }
 }
 
 /// Weights of a panel multiplied by a scale for each `k`: as good as scaling the input, and less
@@ -295,11 +423,14 @@ impl Op for ScalePanel {
                 let scale = isa.splat(*self.scale.add(k));
                 for z in 0..self.panel.vectors {
                     let at = k * columns + z * I::LANES;
-                    let weight = isa.load(self.panel.weights.add(at));
+                    let weight = match self.panel.weights {
+                        Weights::F32(weights) => weights.load(isa, at),
+                        Weights::Bf16(weights) => weights.load(isa, at),
+                    };
                     isa.store(self.to.add(at), isa.mul(weight, scale));
                 }
             }
         }
-        Panel { weights: self.to, ..self.panel }
+        Panel { weights: Weights::F32(self.to), ..self.panel }
     }
 }

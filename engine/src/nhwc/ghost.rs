@@ -5,13 +5,14 @@
 //! GhostNet (arXiv 1911.11907), section 3.1; the gate is GhostNetV2's (arXiv 2211.12905, eq. 5).
 //!
 //! The primary features go to a [`Band`] and are read there while they are in the cache; what is
-//! stored is final. A task computes some rows of all panels, or all rows of some panels.
+//! stored is final. A task computes some rows of all panels, or all rows of some panels. A large
+//! output that only a strided depthwise convolution reads passes through a second band.
 
 use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{Filter, Merge, Row, RowTarget, rows_under};
+use super::depthwise::{Filter, Joined, Merge, Plain, Row, rows_under};
 use super::gemm::{Dense, Gemm, Panel, Pixels, Target};
 use crate::isa::{Isa, Op};
 
@@ -21,9 +22,20 @@ pub(crate) enum Join {
     None,
     /// A map of the output's shape.
     Add(*const f32),
-    /// A map of the output's channels in another resolution, of which `columns` and `rows` tell
-    /// the pixel for each of the output's.
-    Gate { gate: *const f32, width: usize, columns: *const u32, rows: *const u32 },
+    /// A map of the output's channels in another resolution: where the row for each of the
+    /// output's rows begins, and in it the pixel for each of the output's columns.
+    Gate { gate: *const f32, rows: *const u32, columns: *const u32 },
+}
+
+/// A depthwise convolution of the module's output, which then is not stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Then {
+    pub(crate) filter: Filter,
+    pub(crate) padding: (usize, usize),
+    /// Height and width of its output, which goes to [`Ghost::y`].
+    pub(crate) output: (usize, usize),
+    /// For a band of the module's output.
+    pub(crate) scratch: *mut f32,
 }
 
 /// Some rows and one run of panels of a ghost module.
@@ -38,6 +50,9 @@ pub(crate) struct Ghost<'a> {
     pub(crate) cheap: Filter,
     pub(crate) activation: Activation,
     pub(crate) join: Join,
+    /// Needs all panels.
+    pub(crate) then: Option<Then>,
+    /// Rows of what goes to `y`.
     pub(crate) rows: Range<usize>,
     pub(crate) scratch: *mut f32,
 }
@@ -46,6 +61,17 @@ pub(crate) struct Ghost<'a> {
 pub(crate) fn scratch_len((height, width): (usize, usize), kernel: usize, columns: usize) -> usize {
     let row_len = (width + kernel - 1) * columns;
     band::capacity(height, kernel, row_len) * row_len
+}
+
+/// Elements of scratch for the band of [`Then`].
+pub(crate) fn then_scratch_len(
+    (height, width): (usize, usize),
+    window: usize,
+    padding: usize,
+    columns: usize,
+) -> usize {
+    let row_len = (width + 2 * padding) * columns;
+    band::capacity(height, window, row_len) * row_len
 }
 
 impl Op for Ghost<'_> {
@@ -58,77 +84,180 @@ impl Op for Ghost<'_> {
         else {
             return;
         };
-        let (height, width) = self.size;
-        let (input, primary, channels) = self.channels;
-        let kernel = self.cheap.kernel.0;
-        let padding = kernel / 2;
         let ld = last_column - column + last.vectors * I::LANES;
+        let (height, width) = self.size;
+        let kernel = self.cheap.kernel.0;
         let row_len = (width + kernel - 1) * ld;
         let capacity = band::capacity(height, kernel, row_len);
-        let under = |oy: usize| rows_under(oy, kernel, 1, padding, height);
-        let last_row = under(self.rows.end - 1).0.end;
-        let vectors = (column / I::LANES, column / I::LANES + ld / I::LANES);
-        let mut oy = self.rows.start;
+        let channels = self.channels.2;
+        let first = self.needed(self.rows.start).start;
+        let needed = first..self.needed(self.rows.end - 1).end;
+        let top = self.under(first).start;
         // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
         // read has been filled.
         unsafe {
-            let mut band =
-                Band::new(self.scratch, ld, (width, padding), capacity, under(oy).0.start);
-            while oy < self.rows.end {
-                let room = band.room_after(under(oy).0.start);
-                let fill = room.min(last_row - band.end());
-                let a = Pixels {
-                    data: self.x.add(band.end() * width * input),
-                    ld: input,
-                    count: fill * width,
-                };
-                let to = band.grow(fill);
-                for &(panel_column, mut panel) in self.panels {
-                    panel.tail = I::LANES; // the band has room for whole vectors
-                    let c = Target {
-                        data: to.add(panel_column - column),
-                        ld,
-                        width,
-                        gap: band.gap(),
-                        activation: self.activation,
-                        add: std::ptr::null(),
-                        add_ld: 0,
-                    };
-                    isa.run(Gemm { a, panel, c, addressing: Dense });
+            let mut band = Band::new(self.scratch, ld, (width, kernel / 2), capacity, top);
+            let Some(then) = self.then else {
+                for oy in needed.clone() {
+                    self.fill(isa, &mut band, oy, needed.end);
+                    let y = self.y.add(oy * width * channels);
+                    self.row(isa, &band, oy, y, channels);
                 }
-                while oy < self.rows.end && under(oy).0.end <= band.end() {
-                    let (rows, taps) = under(oy);
-                    let pixel = oy * width;
-                    let merge = match self.join {
-                        Join::None => Merge::None,
-                        Join::Add(add) => Merge::Add { add: add.add(pixel * channels), ld: channels },
-                        Join::Gate { gate, width, columns, rows } => {
-                            let row = *rows.add(oy) as usize;
-                            let gate = gate.add(row * width * channels);
-                            Merge::Gate { gate, ld: channels, columns }
-                        }
-                    };
-                    let row = Row {
-                        x: band.row(rows.start),
-                        row_len,
-                        ld,
-                        taps,
-                        vectors,
-                        width,
-                        activation: self.activation,
-                        target: RowTarget::Ghost {
-                            y: self.y.add(pixel * channels),
-                            ld: channels,
-                            channels,
-                            primary,
-                            from: band.pixel(oy),
-                            merge,
-                        },
-                    };
-                    self.cheap.row(isa, &row);
-                    oy += 1;
+                return;
+            };
+            let wide = channels.next_multiple_of(I::LANES);
+            let window = then.filter.kernel.0.max(then.filter.stride);
+            let capacity = band::capacity(height, window, (width + 2 * then.padding.1) * wide);
+            let size = (width, then.padding.1);
+            let mut whole = Band::new(then.scratch, wide, size, capacity, first);
+            let mut out = self.rows.start;
+            for oy in needed.clone() {
+                self.fill(isa, &mut band, oy, needed.end);
+                if whole.is_full() {
+                    whole.room_after(self.needed(out).start);
+                }
+                let y = whole.grow(1);
+                self.row(isa, &band, oy, y, wide);
+                while out < self.rows.end && self.needed(out).end <= whole.end() {
+                    then.row(isa, &whole, out, height, channels, self.y);
+                    out += 1;
                 }
             }
         }
+    }
+}
+
+impl Ghost<'_> {
+    /// The module's rows that row `oy` of `y` needs.
+    #[inline(always)]
+    fn needed(&self, oy: usize) -> Range<usize> {
+        match &self.then {
+            None => oy..oy + 1,
+            Some(then) => then.under(oy, self.size.0).0,
+        }
+    }
+
+    /// The primary rows that the module's row `oy` needs.
+    #[inline(always)]
+    fn under(&self, oy: usize) -> Range<usize> {
+        let kernel = self.cheap.kernel.0;
+        rows_under(oy, kernel, 1, kernel / 2, self.size.0).0
+    }
+
+    /// Makes sure that the primary rows for the module's row `oy` are in the band, and as many of
+    /// those for the rows before `end` as there is room for.
+    ///
+    /// # Safety
+    /// The map and the band must have the module's sizes.
+    #[inline(always)]
+    unsafe fn fill<I: Isa>(&self, isa: I, band: &mut Band, oy: usize, end: usize) {
+        if self.under(oy).end <= band.end() {
+            return;
+        }
+        let (width, input) = (self.size.1, self.channels.0);
+        let room = band.room_after(self.under(oy).start);
+        let fill = room.min(self.under(end - 1).end - band.end());
+        let column = self.panels.first().map_or(0, |(column, _)| *column);
+        let a = Pixels {
+            data: self.x.wrapping_add(band.end() * width * input),
+            ld: input,
+            count: fill * width,
+        };
+        let to = band.grow(fill);
+        for &(panel_column, mut panel) in self.panels {
+            panel.tail = I::LANES; // the band has room for whole vectors
+            let c = Target {
+                data: to.wrapping_add(panel_column - column),
+                ld: band.ld,
+                width,
+                gap: band.gap(),
+                activation: self.activation,
+                add: std::ptr::null(),
+                add_ld: 0,
+            };
+            isa.run(Gemm { a, panel, c, addressing: Dense });
+        }
+    }
+
+    /// Computes the module's row `oy` to `y`, whose pixels are `y_ld` apart.
+    ///
+    /// # Safety
+    /// The band must hold the rows that it needs, `y` must have room.
+    #[inline(always)]
+    unsafe fn row<I: Isa>(&self, isa: I, band: &Band, oy: usize, y: *mut f32, y_ld: usize) {
+        let (height, width) = self.size;
+        let (_, primary, channels) = self.channels;
+        let kernel = self.cheap.kernel.0;
+        let column = self.panels.first().map_or(0, |(column, _)| *column);
+        let first = column / I::LANES;
+        let (rows, taps) = rows_under(oy, kernel, 1, kernel / 2, height);
+        let pixel = oy * width;
+        // SAFETY: as the caller's; gate tables have an entry for each row and column.
+        let merge = unsafe {
+            match self.join {
+                Join::None => Merge::None,
+                Join::Add(add) => Merge::Add { add: add.add(pixel * channels), ld: channels },
+                Join::Gate { gate, rows, columns } => {
+                    Merge::Gate { gate: gate.add(*rows.add(oy) as usize), columns }
+                }
+            }
+        };
+        let row = Row {
+            filter: self.cheap,
+            x: band.row(rows.start),
+            row_len: band.row_len(),
+            ld: band.ld,
+            taps,
+            vectors: (first, first + band.ld / I::LANES),
+            width,
+            activation: self.activation,
+            target: Joined {
+                y,
+                ld: y_ld,
+                channels,
+                primary,
+                from: band.pixel(oy),
+                merge,
+            },
+        };
+        isa.run(row);
+    }
+}
+
+impl Then {
+    /// The module's rows and the kernel's that row `oy` needs.
+    #[inline(always)]
+    fn under(&self, oy: usize, height: usize) -> (Range<usize>, (usize, usize)) {
+        rows_under(oy, self.filter.kernel.0, self.filter.stride, self.padding.0, height)
+    }
+
+    /// Computes row `oy` of `y` from the module's output.
+    ///
+    /// # Safety
+    /// The band must hold the rows that it needs.
+    #[inline(always)]
+    unsafe fn row<I: Isa>(
+        &self,
+        isa: I,
+        band: &Band,
+        oy: usize,
+        height: usize,
+        channels: usize,
+        y: *mut f32,
+    ) {
+        let (rows, taps) = self.under(oy, height);
+        let y = y.wrapping_add(oy * self.output.1 * channels);
+        let row = Row {
+            filter: self.filter,
+            x: band.row(rows.start),
+            row_len: band.row_len(),
+            ld: band.ld,
+            taps,
+            vectors: (0, band.ld / I::LANES),
+            width: self.output.1,
+            activation: Activation::Identity,
+            target: Plain { y, ld: channels, channels },
+        };
+        isa.run(row);
     }
 }

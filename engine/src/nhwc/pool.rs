@@ -69,12 +69,20 @@ impl Op for GlobalPool {
             let channel = vector * I::LANES;
             let lanes = I::LANES.min(self.channels - channel);
             let mut sums = [isa.splat(0.0); CHAINS];
-            for pixel in 0..self.pixels {
-                // SAFETY: the map has these pixels and channels.
-                let x = unsafe {
-                    load_lanes(isa, self.x.add(pixel * self.channels + channel), lanes)
-                };
-                sums[pixel % CHAINS] = isa.add(sums[pixel % CHAINS], x);
+            let x = self.x.wrapping_add(channel);
+            let whole = self.pixels / CHAINS * CHAINS;
+            // SAFETY: the map has these pixels and channels.
+            unsafe {
+                for first in (0..whole).step_by(CHAINS) {
+                    for (chain, sum) in sums.iter_mut().enumerate() {
+                        let x = x.add((first + chain) * self.channels);
+                        *sum = isa.add(*sum, load_lanes(isa, x, lanes));
+                    }
+                }
+                for pixel in whole..self.pixels {
+                    let x = x.add(pixel * self.channels);
+                    sums[0] = isa.add(sums[0], load_lanes(isa, x, lanes));
+                }
             }
             let sum = isa.add(isa.add(sums[0], sums[1]), isa.add(sums[2], sums[3]));
             // SAFETY: the output has these channels.

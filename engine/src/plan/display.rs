@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::run::Plan;
 use super::split::Way;
-use super::step::{Place, Step};
+use super::step::{Action, Place, Step};
 use super::timing::kind;
 
 impl fmt::Display for Plan {
@@ -39,7 +39,7 @@ impl fmt::Display for Plan {
 impl Plan {
     fn line(&self, f: &mut fmt::Formatter<'_>, index: usize, step: &Step) -> fmt::Result {
         let place = match step.y {
-            _ if matches!(step.action, super::step::Action::Export(_)) => "caller".into(),
+            _ if matches!(step.action, Action::Export(_)) => "caller".into(),
             Place::Input => "caller".into(),
             Place::Arena(start) => format!("{start}"),
             Place::Batch(start) => format!("batch+{start}"),
@@ -62,8 +62,12 @@ impl Plan {
 
     /// Kernel size, stride, activation and what is fused.
     fn kernel(&self, step: &Step) -> String {
-        let super::step::Action::Compute(node) = step.action else { return String::new() };
-        self.network.nodes[node].op.kernel()
+        match step.action {
+            Action::Compute(node) => self.network.nodes[node].op.kernel(true),
+            Action::Module(node) => self.network.nodes[node].op.kernel(false),
+            Action::Then(node) => self.network.nodes[node].op.then_kernel().unwrap_or_default(),
+            Action::Export(_) => String::new(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The operations of a network, with packed weights and without sizes.
 
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, Precision};
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
@@ -74,6 +74,8 @@ pub(crate) struct Ghost {
     pub(crate) cheap: Filters,
     pub(crate) activation: Activation,
     pub(crate) join: Join,
+    /// A depthwise convolution of the module's output, which nothing else reads.
+    pub(crate) then: Option<(Filters, Window)>,
 }
 
 /// What a ghost module does with its features before they are stored.
@@ -125,8 +127,16 @@ impl Op {
         }
     }
 
-    /// Kernel size, stride and what is fused, for listings.
-    pub(crate) fn kernel(&self) -> String {
+    /// Kernel of the convolution behind a ghost module.
+    pub(crate) fn then_kernel(&self) -> Option<String> {
+        let Self::Ghost(ghost) = self else { return None };
+        let (_, Window { kernel: (kh, kw), stride, .. }) = ghost.then.as_ref()?;
+        Some(format!("{kh}x{kw}/{stride}"))
+    }
+
+    /// Kernel size, stride and what is fused, for listings; with the convolution behind a ghost
+    /// module or without.
+    pub(crate) fn kernel(&self, then: bool) -> String {
         let act = |activation: &Activation| match activation {
             Activation::Identity => String::new(),
             other => format!(" {other:?}").to_lowercase(),
@@ -147,7 +157,9 @@ impl Op {
                     Join::Add(_) => " +add",
                     Join::Gate(_) => " *gate",
                 };
-                format!("1x1,{kh}x{kw}{}{scale}{join}", act(&ghost.activation))
+                let then = if then { self.then_kernel() } else { None };
+                let then = then.map_or(String::new(), |kernel| format!(",{kernel}"));
+                format!("1x1,{kh}x{kw}{}{scale}{join}{then}", act(&ghost.activation))
             }
             Self::Dfc { horizontal, vertical, .. } => {
                 format!("1x1,1x{},{}x1", horizontal.kernel.1, vertical.kernel.0)
@@ -165,7 +177,10 @@ impl Op {
             | Self::Pointwise { weights, .. }
             | Self::Linear { weights, .. } => weights.bytes(),
             Self::Depthwise { filters, .. } => filters.bytes(),
-            Self::Ghost(ghost) => ghost.primary.bytes() + ghost.cheap.bytes(),
+            Self::Ghost(ghost) => {
+                let then = ghost.then.as_ref().map_or(0, |(filters, _)| filters.bytes());
+                ghost.primary.bytes() + ghost.cheap.bytes() + then
+            }
             Self::Dfc { weights, horizontal, vertical, .. } => {
                 weights.bytes() + horizontal.bytes() + vertical.bytes()
             }
@@ -187,6 +202,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub struct Network {
     pub(crate) isa: AnyIsa,
+    pub(crate) precision: Precision,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Value>,
 }
@@ -195,6 +211,11 @@ impl Network {
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.nodes.iter().map(|node| node.op.bytes()).sum()
+    }
+
+    /// The precision of the large weights.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The instruction set that the weights are packed for.
@@ -228,7 +249,8 @@ impl NetworkBuilder {
     pub fn new(options: &PlanOptions, channels: usize) -> (Self, Value) {
         let isa = options.isa.unwrap_or_else(AnyIsa::best);
         let input = Node { op: Op::Input, channels, vector: false };
-        let network = Network { isa, nodes: vec![input], outputs: Vec::new() };
+        let precision = options.precision;
+        let network = Network { isa, precision, nodes: vec![input], outputs: Vec::new() };
         (Self { network, store: Store::default() }, Value(0))
     }
 
@@ -269,7 +291,8 @@ impl NetworkBuilder {
             }
         }
         let isa = self.network.isa;
-        let weights = Matrix::pack(&mut self.store, isa, (n, c * taps), &ordered, bias)?;
+        let shape = (n, c * taps);
+        let weights = Matrix::pack(&mut self.store, isa, Precision::F32, shape, &ordered, bias)?;
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
     }
 
@@ -343,8 +366,35 @@ impl NetworkBuilder {
         self.expect("ghost", fits, "a map of the output's channels to join")?;
         let primary_weights = self.matrix(x, weights, bias)?;
         let cheap = self.filters(primary, kernel, cheap)?;
-        let ghost = Ghost { x, scale, primary: primary_weights, cheap, activation, join };
+        let ghost = Ghost { x, scale, primary: primary_weights, cheap, activation, join, then: None };
         Ok(self.push(Op::Ghost(Box::new(ghost)), channels, false))
+    }
+
+    /// A depthwise convolution of `ghost`, the last value that was made. Nothing else can read
+    /// the module's output then: where it is large, it passes through the caches row by row.
+    ///
+    /// # Errors
+    /// Another operand, weights that do not fit, an impossible window, no memory.
+    pub fn then_depthwise(
+        &mut self,
+        ghost: Value,
+        window: Window,
+        weights: (&[f32], &[f32]),
+    ) -> Result<Value, PlanError> {
+        window.check("depthwise")?;
+        let channels = self.channels(ghost);
+        let filters = self.filters(channels, window.kernel, weights)?;
+        let last = ghost.0 + 1 == self.network.nodes.len();
+        match self.network.nodes.last_mut() {
+            Some(Node { op: Op::Ghost(module), .. }) if last && module.then.is_none() => {
+                module.then = Some((filters, window));
+                Ok(ghost)
+            }
+            _ => {
+                let reason = "expected a ghost module that was made last".into();
+                Err(PlanError::Operands { operation: "depthwise", reason })
+            }
+        }
     }
 
     /// DFC attention on a pooled map: a pointwise convolution, depthwise ones of `[1, kw]` and
@@ -424,7 +474,8 @@ impl NetworkBuilder {
 
     fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
         let shape = (bias.len(), self.channels(x));
-        Matrix::pack(&mut self.store, self.network.isa, shape, weights, bias)
+        let Network { isa, precision, .. } = self.network;
+        Matrix::pack(&mut self.store, isa, precision, shape, weights, bias)
     }
 
     fn filters(

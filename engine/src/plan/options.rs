@@ -2,6 +2,19 @@
 
 use crate::isa::AnyIsa;
 
+/// The precision of the weights of pointwise convolutions and fully connected layers, where nearly
+/// all of them are. Sums, activations and all other weights are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// bfloat16, rounded to the nearest: half the memory, and half the traffic where weights
+    /// stream through once.
+    Bf16,
+}
+
 /// How a network is packed and how its plans run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,6 +23,8 @@ pub struct PlanOptions {
     pub threads: Option<usize>,
     /// The instruction set; `None` takes the best that the CPU has.
     pub isa: Option<AnyIsa>,
+    /// The precision of the large weights.
+    pub precision: Precision,
 }
 
 impl PlanOptions {
@@ -21,6 +36,11 @@ impl PlanOptions {
     /// With this instruction set.
     pub fn with_isa(self, isa: AnyIsa) -> Self {
         Self { isa: Some(isa), ..self }
+    }
+
+    /// With weights of this precision.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The number of threads that these options mean here.

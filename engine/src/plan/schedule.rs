@@ -49,6 +49,11 @@ impl Arena {
         self.taken.retain(|&(_, _, value)| last_use[value] > node);
     }
 
+    /// Gives back what begins at `start`.
+    pub(crate) fn release(&mut self, start: usize) {
+        self.taken.retain(|&(taken, _, _)| taken != start);
+    }
+
     /// Elements of the whole arena.
     pub(crate) fn len(&self) -> usize {
         self.len

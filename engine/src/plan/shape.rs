@@ -29,6 +29,11 @@ impl Shape {
         self.len() == 0
     }
 
+    /// The same map with other channels.
+    pub(crate) fn with_channels(self, channels: usize) -> Self {
+        Self { channels, ..self }
+    }
+
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.height, self.width)
     }

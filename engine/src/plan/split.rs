@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::Shape;
 use super::graph::Op;
+use super::step::{Action, work};
 use crate::pack::Matrix;
 
 /// The direction in which a step is divided.
@@ -38,8 +39,14 @@ impl Split {
     }
 
     /// The cheaper way for this operation, whose cost is that of the slowest part.
-    pub(crate) fn new(op: &Op, input: Shape, output: Shape, threads: usize) -> Self {
-        let parts = if super::step::work(op, input, output) < WORTHWHILE { 1 } else { threads };
+    pub(crate) fn new(
+        op: &Op,
+        action: Action,
+        input: Shape,
+        output: Shape,
+        threads: usize,
+    ) -> Self {
+        let parts = if work(op, action, input, output) < WORTHWHILE { 1 } else { threads };
         let rows = |rows: usize, halo: usize| {
             let slowest = (rows.div_ceil(parts) + if parts > 1 { halo } else { 0 }).min(rows);
             (slowest * parts) as f64 / rows as f64
@@ -57,22 +64,28 @@ impl Split {
             let rows = if prefer_rows { by_rows <= by_columns + slack } else { by_rows + slack < by_columns };
             if rows { Way::Rows } else { Way::Channels }
         };
+        let by_vectors = if output.channels >= 64 * parts {
+            (Way::Channels, output.channels.div_ceil(16))
+        } else {
+            (Way::Rows, output.height)
+        };
         let large = input.len() > CACHED;
         let (way, units) = match op {
             Op::Input => (Way::Rows, 1),
             Op::Conv { .. } => (Way::Rows, output.height),
             Op::AvgPool2x2 { .. } => (Way::Rows, output.height),
-            Op::GlobalPool { .. } | Op::Depthwise { .. } if output.channels >= 64 * parts => {
-                (Way::Channels, output.channels)
-            }
             Op::GlobalPool { .. } => (Way::Channels, output.channels.div_ceil(16)),
-            Op::Depthwise { .. } => (Way::Rows, output.height),
+            Op::Depthwise { .. } => by_vectors,
             Op::Pointwise { weights, .. } => {
                 let prefer = input.len() > weights.n * weights.k;
                 let way = choose(rows(output.pixels(), 0), columns(weights), prefer);
                 (way, if way == Way::Rows { output.pixels() } else { weights.panels.len() })
             }
             Op::Linear { weights, .. } => (Way::Channels, weights.panels.len()),
+            Op::Ghost(_) if matches!(action, Action::Then(_)) => by_vectors,
+            Op::Ghost(ghost) if ghost.then.is_some() && matches!(action, Action::Compute(_)) => {
+                (Way::Rows, output.height)
+            }
             Op::Ghost(ghost) => {
                 let halo = ghost.cheap.kernel.0 / 2;
                 let by_columns = columns(&ghost.primary);

@@ -7,6 +7,7 @@ use super::schedule::Arena;
 use super::split::Split;
 use super::{PlanError, Shape};
 use crate::nhwc::{conv, dfc, gemm, ghost};
+use crate::pack::Filters;
 
 /// Where a value lies while a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub(crate) enum Place {
 pub(crate) enum Action {
     /// Computes this node.
     Compute(usize),
+    /// Computes this ghost module without the depthwise convolution that follows.
+    Module(usize),
+    /// Computes that convolution.
+    Then(usize),
     /// Copies a value to this output of the plan.
     Export(usize),
 }
@@ -39,14 +44,14 @@ pub(crate) struct Step {
     pub(crate) scale: Option<Place>,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
-    /// Of a gate.
-    pub(crate) join_shape: Option<Shape>,
     pub(crate) split: Split,
     /// Multiply-adds for one picture.
     pub(crate) work: usize,
-    /// Elements of scratch for prepared panels and for bands, in this order.
+    /// Elements of scratch for prepared panels, bands, and the band behind a ghost module, in this
+    /// order.
     pub(crate) panel_scratch: usize,
     pub(crate) band_scratch: usize,
+    pub(crate) then_scratch: usize,
     /// Tables of the operation: offsets of a convolution, or nearest rows and columns of a gate.
     pub(crate) table: Vec<u32>,
     pub(crate) second_table: Vec<u32>,
@@ -85,11 +90,14 @@ pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, Plan
             }
             Op::Ghost(ghost) => {
                 let size = of(ghost.x).size();
-                match ghost.join {
-                    Join::Add(add) if of(add).size() != size => {
+                match (ghost.join, &ghost.then) {
+                    (Join::Add(add), _) if of(add).size() != size => {
                         return Err(refuse(format!("{} is added to {}", of(add), of(ghost.x))));
                     }
-                    _ => size,
+                    (_, None) => size,
+                    (_, Some((_, window))) => window.output(size).ok_or_else(|| {
+                        refuse(format!("a map of {} is too small for {window:?}", of(ghost.x)))
+                    })?,
                 }
             }
             Op::Dfc { x, .. } => of(*x).size(),
@@ -152,7 +160,18 @@ impl Steps {
             places.insert(value, place);
             let late = batched[index] && matches!(node.op, Op::Linear { .. });
             let list = if late { &mut steps.batch } else { &mut steps.picture };
-            list.push(Step::compute(network, index, &places, &shapes, threads));
+            let layout = Layout { network, places: &places, shapes: &shapes, threads };
+            match &node.op {
+                Op::Ghost(ghost) if ghost.then.is_some() && !passes_by(shapes[ghost.x.0], shape) => {
+                    let module = shapes[ghost.x.0].with_channels(shape.channels);
+                    let start = arena.allocate(index, module.len());
+                    let between = (Place::Arena(start), module);
+                    list.push(layout.step(index, Action::Module(index), Some(between)));
+                    list.push(layout.step(index, Action::Then(index), Some(between)));
+                    arena.release(start);
+                }
+                _ => list.push(layout.step(index, Action::Compute(index), None)),
+            }
             for (output, _) in network.outputs.iter().enumerate().filter(|(_, v)| **v == value) {
                 let list = if batched[index] { &mut steps.batch } else { &mut steps.picture };
                 list.push(Step::export(output, place, shape, threads));
@@ -164,7 +183,7 @@ impl Steps {
             .picture
             .iter()
             .chain(&steps.batch)
-            .map(|step| step.panel_scratch + step.band_scratch)
+            .map(|step| step.panel_scratch + step.band_scratch + step.then_scratch)
             .max()
             .unwrap_or(0);
         Ok(steps)
@@ -181,40 +200,60 @@ impl Step {
             scale: None,
             input: shape,
             output: shape,
-            join_shape: None,
             split: Split::channels(shape.channels, threads),
             work: 0,
             panel_scratch: 0,
             band_scratch: 0,
+            then_scratch: 0,
             table: Vec::new(),
             second_table: Vec::new(),
         }
     }
+}
 
-    fn compute(
-        network: &Network,
-        index: usize,
-        places: &HashMap<Value, Place>,
-        shapes: &[Shape],
-        threads: usize,
-    ) -> Self {
-        let op = &network.nodes[index].op;
-        let lanes = network.isa.lanes();
-        let panel = gemm::panel_vectors(network.isa.registers()) * lanes;
-        let at = |value: &Value| places[value];
-        let of = |value: &Value| shapes[value.0];
-        let output = shapes[index];
-        let x = op.operands().next().unwrap_or(Value(0));
-        let input = of(&x);
-        let mut step = Self {
-            x: at(&x),
-            y: at(&Value(index)),
-            action: Action::Compute(index),
+/// Whether a ghost module's output is too large to be read again from the nearer caches, and has
+/// rows enough to be divided while it passes by.
+fn passes_by(input: Shape, output: Shape) -> bool {
+    input.pixels() * output.channels > 160 << 10 && output.height >= 14
+}
+
+/// What is known of all values.
+struct Layout<'a> {
+    network: &'a Network,
+    places: &'a HashMap<Value, Place>,
+    shapes: &'a [Shape],
+    threads: usize,
+}
+
+impl Layout<'_> {
+    /// The step that does `action` for node `index`; `between` is the module's output where it is
+    /// a map of its own.
+    fn step(&self, index: usize, action: Action, between: Option<(Place, Shape)>) -> Step {
+        let op = &self.network.nodes[index].op;
+        let at = |value: &Value| self.places[value];
+        let of = |value: &Value| self.shapes[value.0];
+        let operand = op.operands().next().unwrap_or(Value(0));
+        let (mut x, mut y) = ((at(&operand), of(&operand)), (at(&Value(index)), self.shapes[index]));
+        match (action, between) {
+            (Action::Module(_), Some(between)) => y = between,
+            (Action::Then(_), Some(between)) => x = between,
+            _ => {}
+        }
+        let (input, output) = (x.1, y.1);
+        let mut step = Step {
+            x: x.0,
+            y: y.0,
+            action,
             input,
-            split: Split::new(op, input, output, threads),
-            work: work(op, input, output),
-            ..Self::export(0, at(&x), output, 1)
+            split: Split::new(op, action, input, output, self.threads),
+            work: work(op, action, input, output),
+            ..Step::export(0, x.0, output, 1)
         };
+        if let Action::Then(_) = action {
+            return step;
+        }
+        let lanes = self.network.isa.lanes();
+        let panel = gemm::panel_vectors(self.network.isa.registers()) * lanes;
         match op {
             Op::Conv { window, .. } => {
                 let side = window.kernel.0.max(window.stride);
@@ -226,10 +265,16 @@ impl Step {
             Op::Ghost(ghost) => {
                 let kernel = ghost.cheap.kernel.0;
                 let columns = ghost.primary.n.next_multiple_of(lanes);
-                let size = output.size();
+                let size = input.size();
                 // The widest band is not the largest: it has fewer rows.
                 step.band_scratch = ghost::scratch_len(size, kernel, columns)
                     .max(ghost::scratch_len(size, kernel, panel.min(columns)));
+                if let (Action::Compute(_), Some((_, window))) = (action, &ghost.then) {
+                    let side = window.kernel.0.max(window.stride);
+                    let wide = output.channels.next_multiple_of(lanes);
+                    step.then_scratch =
+                        ghost::then_scratch_len(size, side, window.padding.1, wide);
+                }
                 if let Some(scale) = &ghost.scale {
                     step.scale = Some(at(scale));
                     step.panel_scratch = gemm::prepared_len(ghost.primary.k, panel);
@@ -239,9 +284,9 @@ impl Step {
                     Join::Add(add) => step.join = Some(at(add)),
                     Join::Gate(gate) => {
                         step.join = Some(at(gate));
-                        step.join_shape = Some(of(gate));
-                        step.table = nearest(of(gate).width, output.width);
-                        step.second_table = nearest(of(gate).height, output.height);
+                        let Shape { channels, height, width } = of(gate);
+                        step.table = nearest(width, input.width, channels);
+                        step.second_table = nearest(height, input.height, width * channels);
                     }
                 }
             }
@@ -260,14 +305,16 @@ impl Step {
     }
 }
 
-/// The nearest of `from` positions for each of `to`, as PyTorch's `interpolate` with `size`.
-fn nearest(from: usize, to: usize) -> Vec<u32> {
+/// Where the nearest of `from` things of `len` elements begins for each of `to`, as PyTorch's
+/// `interpolate` with `size` has it.
+fn nearest(from: usize, to: usize, len: usize) -> Vec<u32> {
     let scale = from as f32 / to as f32;
-    (0..to).map(|i| ((i as f32 * scale) as usize).min(from - 1) as u32).collect()
+    let nearest = |i: usize| ((i as f32 * scale) as usize).min(from - 1);
+    (0..to).map(|i| (nearest(i) * len) as u32).collect()
 }
 
 /// Multiply-adds for one picture.
-pub(crate) fn work(op: &Op, input: Shape, output: Shape) -> usize {
+pub(crate) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
     match op {
         Op::Conv { weights, .. } | Op::Pointwise { weights, .. } | Op::Linear { weights, .. } => {
             output.pixels() * weights.n * weights.k
@@ -275,8 +322,15 @@ pub(crate) fn work(op: &Op, input: Shape, output: Shape) -> usize {
         Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,
         Op::Ghost(ghost) => {
             let cheap = ghost.cheap.kernel.0 * ghost.cheap.kernel.1;
-            output.pixels()
-                * (ghost.primary.n * ghost.primary.k + (output.channels - ghost.primary.n) * cheap)
+            let cheap = (output.channels - ghost.primary.n) * cheap;
+            let module = input.pixels() * (ghost.primary.n * ghost.primary.k + cheap);
+            let taps = |(filters, _): &(Filters, _)| filters.kernel.0 * filters.kernel.1;
+            let then = output.len() * ghost.then.as_ref().map_or(0, taps);
+            match action {
+                Action::Module(_) => module,
+                Action::Then(_) => then,
+                _ => module + then,
+            }
         }
         Op::Dfc { weights, horizontal, vertical, .. } => {
             output.len() * (weights.k + horizontal.kernel.1 + vertical.kernel.0)

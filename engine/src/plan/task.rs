@@ -9,6 +9,7 @@ use crate::nhwc::conv::{Conv, Source};
 use crate::nhwc::depthwise::Depthwise;
 use crate::nhwc::dfc::Dfc;
 use crate::nhwc::gemm::{Dense, Gemm, Panel, Pixels, ScalePanel, Target};
+use crate::nhwc::gemv::Gemv;
 use crate::nhwc::ghost::{self, Ghost};
 use crate::nhwc::pool::{AvgPool2x2, GlobalPool};
 use crate::nhwc::transpose;
@@ -67,7 +68,9 @@ impl Step {
         let isa = network.isa;
         let (input, output) = (self.input, self.output);
         let node = match self.action {
-            Action::Compute(node) => &network.nodes[node].op,
+            Action::Compute(node) | Action::Module(node) | Action::Then(node) => {
+                &network.nodes[node].op
+            }
             // SAFETY: as the caller's.
             Action::Export(index) => return unsafe { self.copy_out(index, (part, parts), frame) },
         };
@@ -139,12 +142,35 @@ impl Step {
                 rows,
                 vectors: vectors(input.channels),
             }),
+            Op::Ghost(module) if matches!(self.action, Action::Then(_)) => {
+                let Some((filters, window)) = &module.then else { return };
+                isa.run(Depthwise {
+                    x,
+                    y,
+                    channels: input.channels,
+                    input: input.size(),
+                    output: output.size(),
+                    padding: window.padding,
+                    filter: filters.filter(window.stride),
+                    activation: Activation::Identity,
+                    rows,
+                    vectors: vectors(input.channels),
+                });
+            }
             Op::Ghost(module) => {
+                let then = match (&module.then, self.action) {
+                    (Some((filters, window)), Action::Compute(_)) => Some(ghost::Then {
+                        filter: filters.filter(window.stride),
+                        padding: window.padding,
+                        output: output.size(),
+                        scratch: scratch.wrapping_add(self.panel_scratch + self.band_scratch),
+                    }),
+                    _ => None,
+                };
                 let join = match (module.join, self.join) {
                     (Join::Add(_), Some(add)) => ghost::Join::Add(frame.at(add, 0)),
                     (Join::Gate(_), Some(gate)) => ghost::Join::Gate {
                         gate: frame.at(gate, 0),
-                        width: self.join_shape.map_or(0, |shape| shape.width),
                         columns: self.table.as_ptr(),
                         rows: self.second_table.as_ptr(),
                     },
@@ -155,12 +181,13 @@ impl Step {
                     isa.run(Ghost {
                         x,
                         y,
-                        size: output.size(),
+                        size: input.size(),
                         channels: (input.channels, module.primary.n, output.channels),
                         panels,
                         cheap: module.cheap.filter(1),
                         activation: module.activation,
                         join,
+                        then,
                         rows: rows.clone(),
                         scratch: band,
                     });
@@ -241,6 +268,10 @@ unsafe fn product(
     c: Target,
 ) {
     let Some(&(_, Panel { k, .. })) = panels.first() else { return };
+    if pixels.len() == 1 && c.add.is_null() {
+        let (x, y) = (x.wrapping_add(pixels.start * k), c.data.wrapping_add(pixels.start * c.ld));
+        return isa.run(Gemv { x, y, panels, activation: c.activation });
+    }
     let block = (BLOCK_LEN / k.max(1)).clamp(28, 168);
     let mut first = pixels.start;
     while first < pixels.end {

@@ -12,6 +12,18 @@ use candle::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
 use engine::plan::{Activation, NetworkBuilder, Value};
 
+/// A row of the architecture table and what it is built between.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Its stage, and its number there.
+    pub(crate) stage: usize,
+    pub(crate) index: usize,
+    pub(crate) row: &'static Row,
+    pub(crate) in_channels: usize,
+    /// Whether its first ghost module is gated by DFC attention.
+    pub(crate) dfc: bool,
+}
+
 /// One row of the architecture table.
 #[derive(Clone, Debug)]
 pub(crate) struct Bottleneck {
@@ -25,13 +37,10 @@ pub(crate) struct Bottleneck {
 }
 
 impl Bottleneck {
-    pub(crate) fn new(
-        cfg: &Config,
-        row: &Row,
-        in_channels: usize,
-        dfc: bool,
-        vb: VarBuilder,
-    ) -> Result<Self> {
+    /// The bottleneck of a place, with weights under `blocks.{stage}.{index}`.
+    pub(crate) fn new(cfg: &Config, place: &Place, vb: &VarBuilder) -> Result<Self> {
+        let &Place { stage, index, row, in_channels, dfc } = place;
+        let vb = vb.pp(format!("blocks.{stage}.{index}"));
         let algorithm = cfg.convolution;
         let (mid, out) = (cfg.channels(row.expansion), cfg.channels(row.out));
         let kernel = (row.kernel, row.kernel);
@@ -100,9 +109,7 @@ impl Bottleneck {
         let mut y = self.ghost1.lower(net, x, None, None)?;
         if let Some(conv_dw) = &self.conv_dw {
             let (window, weights) = (conv_dw.window()?, conv_dw.folded()?);
-            y = net
-                .depthwise(y, window, weights.get(), Activation::Identity)
-                .map_err(Error::wrap)?;
+            y = net.then_depthwise(y, window, weights.get()).map_err(Error::wrap)?;
         }
         let scale = self.se.as_ref().map(|se| se.lower(net, y)).transpose()?;
         self.ghost2.lower(net, y, scale, Some(shortcut))
