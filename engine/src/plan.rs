@@ -6,9 +6,11 @@
 //! 3. [`Plan::run`] runs the steps. It allocates nothing, and needs a [`Scratch`] of its own on
 //!    each thread that calls it.
 
+mod builder;
 mod display;
 mod error;
 mod graph;
+mod infer;
 mod options;
 mod run;
 mod schedule;
@@ -18,11 +20,12 @@ mod step;
 mod task;
 mod timing;
 
-pub use error::PlanError;
-pub(crate) use split::share;
 pub use crate::nhwc::activation::Activation;
-pub use graph::{Join, Network, NetworkBuilder, Value, Window};
+pub use builder::{Folded, NetworkBuilder};
+pub use error::PlanError;
+pub use graph::{Join, Network, Value, Window};
 pub use options::{PlanOptions, Precision};
 pub use run::{Plan, Scratch};
 pub use shape::Shape;
+pub(crate) use split::share;
 pub use timing::{Timing, Timings};

@@ -7,7 +7,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -84,10 +84,9 @@ pub(crate) struct Session<'a> {
 impl Team {
     /// The team of so many members that this process has, or a new one.
     pub(crate) fn of(members: usize) -> Arc<Self> {
-        static TEAMS: OnceLock<Mutex<Vec<(usize, Weak<Team>)>>> = OnceLock::new();
+        static TEAMS: Mutex<Vec<(usize, Weak<Team>)>> = Mutex::new(Vec::new());
         let members = members.clamp(1, MAX_MEMBERS);
-        let mut teams =
-            TEAMS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut teams = TEAMS.lock().unwrap_or_else(PoisonError::into_inner);
         teams.retain(|(_, team)| team.strong_count() > 0);
         let known = teams.iter().find(|(count, _)| *count == members);
         if let Some(team) = known.and_then(|(_, team)| team.upgrade()) {

@@ -19,7 +19,13 @@ impl Isa for Scalar {
 
     #[inline]
     fn run<O: Op>(self, op: O) -> O::Output {
-        op.eval(self)
+        // A function of its own, as the other sets have: a kernel that runs kernels would be
+        // compiled as one piece, with a copy of each.
+        #[inline(never)]
+        fn compiled<O: Op>(isa: Scalar, op: O) -> O::Output {
+            op.eval(isa)
+        }
+        compiled(self, op)
     }
 
     #[inline(always)]

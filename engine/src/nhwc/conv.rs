@@ -70,8 +70,7 @@ impl Op for Conv<'_> {
         // read has been filled.
         unsafe {
             let band_size = (width, self.padding.1);
-            let mut band =
-                Band::new(self.scratch, ld, band_size, capacity, under(oy).0.start);
+            let mut band = Band::new(self.scratch, ld, band_size, capacity, under(oy).0.start);
             while oy < self.rows.end {
                 let fill = band.room_after(under(oy).0.start).min(last_row - band.end());
                 for _ in 0..fill {

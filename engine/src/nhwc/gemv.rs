@@ -67,12 +67,7 @@ impl Gemv<'_> {
     }
 
     #[inline(always)]
-    fn streams<I: Isa, const NZ: usize, const S: usize>(
-        &self,
-        isa: I,
-        first: usize,
-        apart: usize,
-    ) {
+    fn streams<I: Isa, const NZ: usize, const S: usize>(&self, isa: I, first: usize, apart: usize) {
         match self.panels[first].1.weights {
             Weights::F32(_) => self.sums::<I, *const f32, NZ, S>(isa, first, apart),
             Weights::Bf16(_) => self.sums::<I, *const u16, NZ, S>(isa, first, apart),

@@ -24,7 +24,11 @@ pub(crate) enum Join {
     Add(*const f32),
     /// A map of the output's channels in another resolution: where the row for each of the
     /// output's rows begins, and in it the pixel for each of the output's columns.
-    Gate { gate: *const f32, rows: *const u32, columns: *const u32 },
+    Gate {
+        gate: *const f32,
+        rows: *const u32,
+        columns: *const u32,
+    },
 }
 
 /// A depthwise convolution of the module's output, which then is not stored.
@@ -211,14 +215,7 @@ impl Ghost<'_> {
             vectors: (first, first + band.ld / I::LANES),
             width,
             activation: self.activation,
-            target: Joined {
-                y,
-                ld: y_ld,
-                channels,
-                primary,
-                from: band.pixel(oy),
-                merge,
-            },
+            target: Joined { y, ld: y_ld, channels, primary, from: band.pixel(oy), merge },
         };
         isa.run(row);
     }

@@ -32,7 +32,8 @@ impl Op for AvgPool2x2 {
                     unsafe {
                         let top = self.x.add((2 * oy * self.width + 2 * ox) * c + channel);
                         let bottom = top.add(self.width * c);
-                        let left = isa.add(load_lanes(isa, top, lanes), load_lanes(isa, bottom, lanes));
+                        let left =
+                            isa.add(load_lanes(isa, top, lanes), load_lanes(isa, bottom, lanes));
                         let right = isa.add(
                             load_lanes(isa, top.add(c), lanes),
                             load_lanes(isa, bottom.add(c), lanes),

@@ -60,7 +60,7 @@ impl Network {
         let input = Shape { channels, height, width };
         let team = Team::of(options.thread_count());
         let steps = Steps::new(self, batch, input, team.members())?;
-        let shapes = super::step::shapes(self, input)?;
+        let shapes = super::infer::shapes(self, input)?;
         let outputs = self.outputs.iter().map(|value| shapes[value.0]).collect();
         Ok(Plan { network: self.clone(), steps, team, batch, input, outputs })
     }

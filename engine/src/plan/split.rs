@@ -61,7 +61,11 @@ impl Split {
         let choose = |by_rows: f64, by_columns: f64, prefer_rows: bool| {
             // A tie goes to the way that reads less.
             let slack = 0.02;
-            let rows = if prefer_rows { by_rows <= by_columns + slack } else { by_rows + slack < by_columns };
+            let rows = if prefer_rows {
+                by_rows <= by_columns + slack
+            } else {
+                by_rows + slack < by_columns
+            };
             if rows { Way::Rows } else { Way::Channels }
         };
         let by_vectors = if output.channels >= 64 * parts {

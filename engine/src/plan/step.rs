@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::graph::{Join, Network, Op, Value};
+use super::infer::{batched, shapes};
 use super::schedule::Arena;
 use super::split::Split;
 use super::{PlanError, Shape};
@@ -67,73 +68,6 @@ pub(crate) struct Steps {
     pub(crate) scratch_len: usize,
 }
 
-/// Shapes of all values for an input of this size.
-pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, PlanError> {
-    let mut shapes: Vec<Shape> = Vec::with_capacity(network.nodes.len());
-    for node in &network.nodes {
-        let of = |value: Value| shapes[value.0];
-        let refuse = |reason: String| PlanError::Operands { operation: node.op.kind(), reason };
-        let size = match &node.op {
-            Op::Input => input.size(),
-            Op::Conv { x, window, .. } | Op::Depthwise { x, window, .. } => {
-                let shape = of(*x);
-                window.output(shape.size()).ok_or_else(|| {
-                    refuse(format!("a map of {shape} is too small for {window:?}"))
-                })?
-            }
-            Op::Pointwise { x, add, .. } => {
-                let size = of(*x).size();
-                if let Some(add) = add.filter(|add| of(*add).size() != size) {
-                    return Err(refuse(format!("{} is added to {}", of(add), of(*x))));
-                }
-                size
-            }
-            Op::Ghost(ghost) => {
-                let size = of(ghost.x).size();
-                match (ghost.join, &ghost.then) {
-                    (Join::Add(add), _) if of(add).size() != size => {
-                        return Err(refuse(format!("{} is added to {}", of(add), of(ghost.x))));
-                    }
-                    (_, None) => size,
-                    (_, Some((_, window))) => window.output(size).ok_or_else(|| {
-                        refuse(format!("a map of {} is too small for {window:?}", of(ghost.x)))
-                    })?,
-                }
-            }
-            Op::Dfc { x, .. } => of(*x).size(),
-            Op::AvgPool2x2 { x } => (of(*x).height / 2, of(*x).width / 2),
-            Op::GlobalPool { .. } | Op::Linear { .. } => (1, 1),
-        };
-        let shape = Shape { channels: node.channels, height: size.0, width: size.1 };
-        if shape.is_empty() {
-            return Err(refuse(format!("the result would be empty ({shape})")));
-        }
-        if shape.len() > i32::MAX as usize {
-            return Err(refuse(format!("a map of {shape} is too large")));
-        }
-        shapes.push(shape);
-    }
-    Ok(shapes)
-}
-
-/// Which values are vectors that only fully connected layers read: those of all pictures are
-/// multiplied together, so that their weights are read once for a batch.
-fn batched(network: &Network) -> Vec<bool> {
-    let mut batched: Vec<bool> = network.nodes.iter().map(|node| node.vector).collect();
-    for (index, node) in network.nodes.iter().enumerate().rev() {
-        let linear = matches!(node.op, Op::Linear { .. }) && batched[index];
-        for value in node.op.operands().filter(|_| !linear) {
-            batched[value.0] = false;
-        }
-    }
-    for (index, node) in network.nodes.iter().enumerate() {
-        if let Op::Linear { x, .. } = node.op {
-            batched[index] &= batched[x.0];
-        }
-    }
-    batched
-}
-
 impl Steps {
     /// Lays out `network` for pictures of this shape.
     pub(crate) fn new(
@@ -162,7 +96,9 @@ impl Steps {
             let list = if late { &mut steps.batch } else { &mut steps.picture };
             let layout = Layout { network, places: &places, shapes: &shapes, threads };
             match &node.op {
-                Op::Ghost(ghost) if ghost.then.is_some() && !passes_by(shapes[ghost.x.0], shape) => {
+                Op::Ghost(ghost)
+                    if ghost.then.is_some() && !passes_by(shapes[ghost.x.0], shape) =>
+                {
                     let module = shapes[ghost.x.0].with_channels(shape.channels);
                     let start = arena.allocate(index, module.len());
                     let between = (Place::Arena(start), module);
@@ -233,7 +169,8 @@ impl Layout<'_> {
         let at = |value: &Value| self.places[value];
         let of = |value: &Value| self.shapes[value.0];
         let operand = op.operands().next().unwrap_or(Value(0));
-        let (mut x, mut y) = ((at(&operand), of(&operand)), (at(&Value(index)), self.shapes[index]));
+        let (mut x, mut y) =
+            ((at(&operand), of(&operand)), (at(&Value(index)), self.shapes[index]));
         match (action, between) {
             (Action::Module(_), Some(between)) => y = between,
             (Action::Then(_), Some(between)) => x = between,
@@ -272,8 +209,7 @@ impl Layout<'_> {
                 if let (Action::Compute(_), Some((_, window))) = (action, &ghost.then) {
                     let side = window.kernel.0.max(window.stride);
                     let wide = output.channels.next_multiple_of(lanes);
-                    step.then_scratch =
-                        ghost::then_scratch_len(size, side, window.padding.1, wide);
+                    step.then_scratch = ghost::then_scratch_len(size, side, window.padding.1, wide);
                 }
                 if let Some(scale) = &ghost.scale {
                     step.scale = Some(at(scale));

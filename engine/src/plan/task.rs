@@ -282,7 +282,11 @@ unsafe fn product(
                 let a = Pixels { data: x.add(first * k), ld: k, count };
                 let c = Target {
                     data: c.data.add(first * c.ld + column),
-                    add: c.add.wrapping_add(if c.add.is_null() { 0 } else { first * c.add_ld + column }),
+                    add: c.add.wrapping_add(if c.add.is_null() {
+                        0
+                    } else {
+                        first * c.add_ld + column
+                    }),
                     ..c
                 };
                 isa.run(Gemm { a, panel, c, addressing: Dense });

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     ShapeError,
-    isa::{Isa, Op},
     buffer::Buffer,
+    isa::{Isa, Op},
 };
 
 /// Elements that a tile should have at most: half of a first-level cache of 32 KB, so that the

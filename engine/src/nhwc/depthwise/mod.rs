@@ -1,0 +1,158 @@
+//! Depthwise convolution: rows of outputs, for every kernel that has some, and whole maps.
+
+mod row;
+mod target;
+
+use std::ops::Range;
+
+use super::activation::Activation;
+use super::{load_lanes, store_lanes};
+use crate::isa::{Isa, Op};
+
+pub(crate) use row::{Filter, Row, rows_under};
+use row::{Partial, PartialRow};
+pub(crate) use target::{Joined, Merge, Plain};
+
+/// A map, or some rows and vectors of channels of one.
+pub(crate) struct Depthwise {
+    pub(crate) x: *const f32,
+    pub(crate) y: *mut f32,
+    /// Channels, which are the pixel strides too.
+    pub(crate) channels: usize,
+    /// Height and width of the input and of the output.
+    pub(crate) input: (usize, usize),
+    pub(crate) output: (usize, usize),
+    pub(crate) padding: (usize, usize),
+    pub(crate) filter: Filter,
+    pub(crate) activation: Activation,
+    /// Output rows and vectors of channels to compute.
+    pub(crate) rows: Range<usize>,
+    pub(crate) vectors: Range<usize>,
+}
+
+/// Vectors of channels that an output at the border computes side by side.
+const EDGE: usize = 4;
+
+impl Op for Depthwise {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let (height, width) = self.input;
+        let Filter { kernel: (kh, kw), stride, .. } = self.filter;
+        let padding = self.padding.1;
+        // Outputs whose taps all lie on the map, if any.
+        let inside = padding.div_ceil(stride).min(self.output.1);
+        let reach = (width + padding).saturating_sub(kw);
+        let end = if width + padding < kw { inside } else { reach / stride + 1 };
+        let inside = inside..end.clamp(inside, self.output.1);
+        let whole = (self.channels / I::LANES).clamp(self.vectors.start, self.vectors.end);
+        for oy in self.rows.clone() {
+            let (rows, taps) = rows_under(oy, kh, stride, self.padding.0, height);
+            // SAFETY: the maps have these sizes.
+            unsafe {
+                let x = self.x.add(rows.start * width * self.channels);
+                let y = self.y.add(oy * self.output.1 * self.channels);
+                let mut row = Row {
+                    filter: self.filter,
+                    x: x.wrapping_add(
+                        (inside.start * stride).wrapping_sub(padding) * self.channels,
+                    ),
+                    row_len: width * self.channels,
+                    ld: self.channels,
+                    taps,
+                    vectors: (self.vectors.start, whole),
+                    width: inside.len(),
+                    activation: self.activation,
+                    target: Plain {
+                        y: y.add(inside.start * self.channels),
+                        ld: self.channels,
+                        channels: self.channels,
+                    },
+                };
+                row.x = row.x.wrapping_add(self.vectors.start * I::LANES);
+                isa.run(row);
+                if whole < self.vectors.end {
+                    row.x = row.x.wrapping_add((whole - self.vectors.start) * I::LANES);
+                    row.vectors = (whole, self.vectors.end);
+                    isa.run(PartialRow(row, Partial(self.channels - whole * I::LANES)));
+                }
+                for ox in (0..inside.start).chain(inside.end..self.output.1) {
+                    self.edge(isa, x, y, taps, ox);
+                }
+            }
+        }
+    }
+}
+
+impl Depthwise {
+    /// One output at the left or right border, in all vectors.
+    ///
+    /// # Safety
+    /// `x` is the first row under the kernel, `y` the output's row.
+    #[inline(always)]
+    unsafe fn edge<I: Isa>(
+        &self,
+        isa: I,
+        x: *const f32,
+        y: *mut f32,
+        taps: (usize, usize),
+        ox: usize,
+    ) {
+        let mut vector = self.vectors.start;
+        // SAFETY: as the caller's; vectors beyond the channels are partial.
+        unsafe {
+            while vector + EDGE <= self.vectors.end && (vector + EDGE) * I::LANES <= self.channels {
+                self.edge_vectors::<I, EDGE>(isa, x, y, taps, ox, vector);
+                vector += EDGE;
+            }
+            while vector < self.vectors.end {
+                self.edge_vectors::<I, 1>(isa, x, y, taps, ox, vector);
+                vector += 1;
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Depthwise::edge`].
+    #[inline(always)]
+    unsafe fn edge_vectors<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        x: *const f32,
+        y: *mut f32,
+        taps: (usize, usize),
+        ox: usize,
+        vector: usize,
+    ) {
+        let Filter { kernel: (kh, kw), stride, .. } = self.filter;
+        let (left, width) = (ox * stride, self.input.1);
+        let first = self.padding.1.saturating_sub(left);
+        let end = kw.min((width + self.padding.1).saturating_sub(left));
+        let channel = vector * I::LANES;
+        let lanes = I::LANES.min(self.channels - channel);
+        // SAFETY: as the caller's; the taps from `first` to `end` are on the map.
+        unsafe {
+            let w = self.filter.weights.add(vector * kh * kw * I::LANES);
+            let bias = self.filter.bias.add(channel);
+            let mut sums = [isa.splat(0.0); N];
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = isa.load(bias.add(n * I::LANES));
+            }
+            for ky in taps.0..taps.1 {
+                for kx in first..end {
+                    let pixel = (ky - taps.0) * width + left + kx - self.padding.1;
+                    let x = x.add(pixel * self.channels + channel);
+                    for (n, sum) in sums.iter_mut().enumerate() {
+                        let w = isa.load(w.add(((n * kh + ky) * kw + kx) * I::LANES));
+                        *sum = isa.fma(load_lanes(isa, x.add(n * I::LANES), lanes), w, *sum);
+                    }
+                }
+            }
+            for (n, sum) in sums.iter().enumerate() {
+                let y = y.add(ox * self.channels + channel + n * I::LANES);
+                store_lanes(isa, y, self.activation.apply(isa, *sum), lanes);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! One row of outputs of a depthwise convolution.
+//!
+//! A run of up to eight neighbouring outputs of one vector of channels stays in registers while
+//! the taps of the kernel pass over it; each input of a run is loaded once for each kernel row.
+
+use std::ops::Range;
+
+use super::target::{Plain, RowTarget};
+use crate::isa::{Isa, Op};
+use crate::nhwc::activation::Activation;
+
+/// Outputs of a run.
+const RUN: usize = 8;
+
+/// Packed weights of one filter for each channel: `[vector][tap][lane]`, see [`crate::pack`].
+#[derive(Clone, Copy)]
+pub(crate) struct Filter {
+    pub(crate) weights: *const f32,
+    pub(crate) bias: *const f32,
+    pub(crate) kernel: (usize, usize),
+    pub(crate) stride: usize,
+}
+
+/// One row of outputs.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<T> {
+    pub(crate) filter: Filter,
+    /// The first row under the kernel, at its left padding, at the first of `vectors`.
+    pub(crate) x: *const f32,
+    pub(crate) row_len: usize,
+    pub(crate) ld: usize,
+    /// The kernel's rows that lie on the map.
+    pub(crate) taps: (usize, usize),
+    /// Vectors of channels, as numbered in the filter.
+    pub(crate) vectors: (usize, usize),
+    /// Outputs.
+    pub(crate) width: usize,
+    pub(crate) activation: Activation,
+    pub(crate) target: T,
+}
+
+/// How many lanes of a vector are read.
+trait Lanes: Copy {
+    /// # Safety
+    /// These lanes must be readable.
+    unsafe fn load<I: Isa>(self, isa: I, from: *const f32) -> I::F32;
+}
+
+/// All of them.
+#[derive(Clone, Copy)]
+struct Whole;
+
+impl Lanes for Whole {
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, from: *const f32) -> I::F32 {
+        // SAFETY: the caller vouches for them.
+        unsafe { isa.load(from) }
+    }
+}
+
+/// The first ones.
+#[derive(Clone, Copy)]
+pub(super) struct Partial(pub(super) usize);
+
+impl Lanes for Partial {
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, from: *const f32) -> I::F32 {
+        // SAFETY: the caller vouches for them.
+        unsafe { isa.load_partial(from, self.0) }
+    }
+}
+
+/// The rows of the input and of the kernel that output row `oy` needs; at least one, because
+/// padding is smaller than the kernel.
+#[inline(always)]
+pub(crate) fn rows_under(
+    oy: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    height: usize,
+) -> (Range<usize>, (usize, usize)) {
+    let top = oy * stride;
+    let first_tap = padding.saturating_sub(top);
+    let last_tap = kernel.min((height + padding).saturating_sub(top));
+    (top + first_tap - padding..top + last_tap - padding, (first_tap, last_tap))
+}
+
+impl<T: RowTarget> Op for Row<T> {
+    type Output = ();
+
+    /// Computes a row whose inputs have whole vectors of channels.
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        self.runs_of(isa, Whole);
+    }
+}
+
+/// A row of one vector, of which only some lanes are read.
+pub(super) struct PartialRow(pub(super) Row<Plain>, pub(super) Partial);
+
+impl Op for PartialRow {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        self.0.runs_of(isa, self.1);
+    }
+}
+
+impl<T: RowTarget> Row<T> {
+    #[inline(always)]
+    fn runs_of<I: Isa, L: Lanes>(&self, isa: I, lanes: L) {
+        match (self.filter.kernel.1, self.filter.stride) {
+            // One for all is enough where nobody counts the milliseconds.
+            _ if I::REGISTERS < 16 => self.runs::<I, L, 0, 0>(isa, lanes),
+            (3, 1) => self.runs::<I, L, 3, 1>(isa, lanes),
+            (3, 2) if T::STRIDED => self.runs::<I, L, 3, 2>(isa, lanes),
+            (5, 1) => self.runs::<I, L, 5, 1>(isa, lanes),
+            (5, 2) if T::STRIDED => self.runs::<I, L, 5, 2>(isa, lanes),
+            (1, 1) if T::STRIDED => self.runs::<I, L, 1, 1>(isa, lanes),
+            _ => self.runs::<I, L, 0, 0>(isa, lanes),
+        }
+    }
+
+    #[inline(always)]
+    fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(&self, isa: I, lanes: L) {
+        let runs = self.width.div_ceil(RUN);
+        for vector in self.vectors.0..self.vectors.1 {
+            let mut first = 0;
+            for run in 1..=runs {
+                let next = self.width * run / runs;
+                macro_rules! run {
+                    ($($n:literal)*) => {
+                        match next - first {
+                            $($n => self.run::<I, L, KW, S, $n>(isa, lanes, vector, first),)*
+                            _ => {}
+                        }
+                    };
+                }
+                run!(1 2 3 4 5 6 7 8);
+                first = next;
+            }
+        }
+    }
+
+    /// Outputs `first .. first + N` of one vector of channels. `KW` and `S` are the kernel's
+    /// width and stride, or 0 for any.
+    #[inline(always)]
+    fn run<I: Isa, L: Lanes, const KW: usize, const S: usize, const N: usize>(
+        &self,
+        isa: I,
+        lanes: L,
+        vector: usize,
+        first: usize,
+    ) {
+        let Filter { weights, bias, kernel: (kh, kw), stride } = self.filter;
+        let width = if KW == 0 { kw } else { KW };
+        let stride = if S == 0 { stride } else { S };
+        let taps = kh * width;
+        // SAFETY: the plan has checked the sizes of band and filter.
+        unsafe {
+            let w = weights.add(vector * taps * I::LANES);
+            let mut sums = [isa.load(bias.add(vector * I::LANES)); N];
+            let channel = (vector - self.vectors.0) * I::LANES;
+            let mut x = self.x.add(channel + first * stride * self.ld);
+            for ky in self.taps.0..self.taps.1 {
+                let w = w.add(ky * width * I::LANES);
+                if KW != 0 && S == 1 {
+                    let mut columns = [isa.splat(0.0); 8];
+                    for (kx, column) in columns.iter_mut().enumerate().take(KW) {
+                        *column = isa.load(w.add(kx * I::LANES));
+                    }
+                    for i in 0..N + KW - 1 {
+                        let input = lanes.load(isa, x.add(i * self.ld));
+                        for kx in 0..KW {
+                            if i >= kx && i - kx < N {
+                                sums[i - kx] = isa.fma(input, columns[kx], sums[i - kx]);
+                            }
+                        }
+                    }
+                } else {
+                    for kx in 0..width {
+                        let column = isa.load(w.add(kx * I::LANES));
+                        for (n, sum) in sums.iter_mut().enumerate() {
+                            let input = lanes.load(isa, x.add((n * stride + kx) * self.ld));
+                            *sum = isa.fma(input, column, *sum);
+                        }
+                    }
+                }
+                x = x.add(self.row_len);
+            }
+            for sum in &mut sums {
+                *sum = self.activation.apply(isa, *sum);
+            }
+            self.target.store(isa, &sums, (vector, channel), self.ld, first);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Where a row of outputs goes: to a map as it is, or joined with the features it came from.
+
+use crate::isa::Isa;
+use crate::nhwc::{load_lanes, store_lanes};
+
+/// The second operand of a ghost module's output.
+#[derive(Clone, Copy)]
+pub(crate) enum Merge {
+    /// Nothing.
+    None,
+    /// `y + add`: the shortcut, at the row's first pixel.
+    Add { add: *const f32, ld: usize },
+    /// `y · gate`: a gate of lower resolution; `columns` tells where its pixel for each of `y` is.
+    Gate { gate: *const f32, columns: *const u32 },
+}
+
+/// Where a row of outputs goes.
+pub(crate) trait RowTarget: Copy {
+    /// Whether strided kernels write there: code for others is left out.
+    const STRIDED: bool;
+
+    /// Stores outputs `first ..` of one vector of channels, which is at `channel` in the band.
+    ///
+    /// # Safety
+    /// The target must have these pixels and channels.
+    unsafe fn store<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        place: (usize, usize),
+        band_ld: usize,
+        first: usize,
+    );
+}
+
+/// `y`: the row's first pixel, of `channels` channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) y: *mut f32,
+    pub(crate) ld: usize,
+    pub(crate) channels: usize,
+}
+
+/// The primary features, from the band, to `y[..primary]` and the convolution's outputs to
+/// `y[primary..channels]`; more of them than fit there are dropped.
+#[derive(Clone, Copy)]
+pub(crate) struct Joined {
+    pub(crate) y: *mut f32,
+    pub(crate) ld: usize,
+    pub(crate) channels: usize,
+    pub(crate) primary: usize,
+    pub(crate) from: *const f32,
+    pub(crate) merge: Merge,
+}
+
+impl RowTarget for Plain {
+    const STRIDED: bool = true;
+
+    #[inline(always)]
+    unsafe fn store<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        (vector, _): (usize, usize),
+        _: usize,
+        first: usize,
+    ) {
+        let c = vector * I::LANES;
+        let lanes = I::LANES.min(self.channels - c);
+        for (n, sum) in sums.iter().enumerate() {
+            // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
+            unsafe { store_lanes(isa, self.y.add((first + n) * self.ld + c), *sum, lanes) };
+        }
+    }
+}
+
+impl RowTarget for Joined {
+    const STRIDED: bool = false;
+
+    #[inline(always)]
+    unsafe fn store<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        (vector, channel): (usize, usize),
+        band_ld: usize,
+        first: usize,
+    ) {
+        let Self { y, ld, channels, primary, from, merge } = *self;
+        let c = vector * I::LANES;
+        let lanes = I::LANES.min(primary - c);
+        let cheap_lanes = I::LANES.min((channels - primary).saturating_sub(c));
+        // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
+        unsafe {
+            let y = y.add(first * ld + c);
+            let from = from.add(first * band_ld + channel);
+            match merge {
+                Merge::None => {
+                    for (n, sum) in sums.iter().enumerate() {
+                        let y = y.add(n * ld);
+                        store_lanes(isa, y, isa.load(from.add(n * band_ld)), lanes);
+                        store_lanes(isa, y.add(primary), *sum, cheap_lanes);
+                    }
+                }
+                Merge::Add { add, ld: add_ld } => {
+                    let add = add.add(first * add_ld + c);
+                    for (n, sum) in sums.iter().enumerate() {
+                        let (y, add) = (y.add(n * ld), add.add(n * add_ld));
+                        let a = isa.load(from.add(n * band_ld));
+                        let a = isa.add(a, load_lanes(isa, add, lanes));
+                        let b = load_lanes(isa, add.add(primary), cheap_lanes);
+                        store_lanes(isa, y, a, lanes);
+                        store_lanes(isa, y.add(primary), isa.add(*sum, b), cheap_lanes);
+                    }
+                }
+                Merge::Gate { gate, columns } => {
+                    let gate = gate.add(c);
+                    for (n, sum) in sums.iter().enumerate() {
+                        let y = y.add(n * ld);
+                        let gate = gate.add(*columns.add(first + n) as usize);
+                        let a = isa.load(from.add(n * band_ld));
+                        let a = isa.mul(a, load_lanes(isa, gate, lanes));
+                        let b = load_lanes(isa, gate.add(primary), cheap_lanes);
+                        store_lanes(isa, y, a, lanes);
+                        store_lanes(isa, y.add(primary), isa.mul(*sum, b), cheap_lanes);
+                    }
+                }
+            }
+        }
+    }
+}

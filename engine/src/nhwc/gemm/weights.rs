@@ -1,0 +1,132 @@
+//! Packed panels of weights, in their precision.
+
+use crate::isa::{Isa, Op};
+
+/// A panel of packed weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel {
+    pub(crate) weights: Weights,
+    pub(crate) bias: *const f32,
+    pub(crate) k: usize,
+    /// Vectors of columns: 1 to [`panel_vectors`].
+    pub(crate) vectors: usize,
+    /// Columns of the last vector that are stored.
+    pub(crate) tail: usize,
+}
+
+/// Packed weights in their precision; sums are always f32.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Weights {
+    F32(*const f32),
+    /// The upper halves of f32: half as much to read, widened on the way to the registers.
+    Bf16(*const u16),
+}
+
+/// Weights of a precision that is known when the kernel is compiled.
+pub(crate) trait Load: Copy {
+    /// No weights.
+    const NULL: Self;
+
+    /// Weights that are known to be of this precision.
+    fn of(weights: Weights) -> Self;
+
+    /// # Safety
+    /// A vector from element `index` must be readable.
+    unsafe fn load<I: Isa>(self, isa: I, index: usize) -> I::F32;
+
+    /// Asks for the cache line of element `index`.
+    fn prefetch<I: Isa>(self, isa: I, index: usize);
+}
+
+impl Load for *const f32 {
+    const NULL: Self = std::ptr::null();
+
+    #[inline(always)]
+    fn of(weights: Weights) -> Self {
+        let Weights::F32(weights) = weights else { return Self::NULL };
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, index: usize) -> I::F32 {
+        // SAFETY: the caller vouches for it.
+        unsafe { isa.load(self.add(index)) }
+    }
+
+    #[inline(always)]
+    fn prefetch<I: Isa>(self, isa: I, index: usize) {
+        isa.prefetch(self.wrapping_add(index));
+    }
+}
+
+impl Load for *const u16 {
+    const NULL: Self = std::ptr::null();
+
+    #[inline(always)]
+    fn of(weights: Weights) -> Self {
+        let Weights::Bf16(weights) = weights else { return Self::NULL };
+        weights
+    }
+
+    #[inline(always)]
+    unsafe fn load<I: Isa>(self, isa: I, index: usize) -> I::F32 {
+        // SAFETY: the caller vouches for it.
+        unsafe { isa.load_bf16(self.add(index)) }
+    }
+
+    #[inline(always)]
+    fn prefetch<I: Isa>(self, isa: I, index: usize) {
+        isa.prefetch(self.wrapping_add(index).cast());
+    }
+}
+
+impl Panel {
+    /// The panel for sums from factor `first` to `first + k`.
+    pub(crate) fn part(self, first: usize, k: usize, lanes: usize) -> Self {
+        let skipped = first * self.vectors * lanes;
+        let weights = match self.weights {
+            Weights::F32(weights) => Weights::F32(weights.wrapping_add(skipped)),
+            Weights::Bf16(weights) => Weights::Bf16(weights.wrapping_add(skipped)),
+        };
+        Self { weights, k, ..self }
+    }
+}
+
+/// Weights of a panel multiplied by a scale for each `k`: as good as scaling the input, and less
+/// work where there are more pixels than columns.
+pub(crate) struct ScalePanel {
+    pub(crate) panel: Panel,
+    /// `k` elements.
+    pub(crate) scale: *const f32,
+    /// Room for [`prepared_len`].
+    pub(crate) to: *mut f32,
+}
+
+/// Elements of a prepared panel of `columns` columns.
+pub(crate) fn prepared_len(k: usize, columns: usize) -> usize {
+    (k * columns).next_multiple_of(16)
+}
+
+impl Op for ScalePanel {
+    type Output = Panel;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> Panel {
+        let columns = self.panel.vectors * I::LANES;
+        for k in 0..self.panel.k {
+            // SAFETY: the panel has these factors, and scale and scratch as many.
+            unsafe {
+                let scale = isa.splat(*self.scale.add(k));
+                for z in 0..self.panel.vectors {
+                    let at = k * columns + z * I::LANES;
+                    let weight = match self.panel.weights {
+                        Weights::F32(weights) => weights.load(isa, at),
+                        Weights::Bf16(weights) => weights.load(isa, at),
+                    };
+                    isa.store(self.to.add(at), isa.mul(weight, scale));
+                }
+            }
+        }
+        Panel { weights: Weights::F32(self.to), ..self.panel }
+    }
+}

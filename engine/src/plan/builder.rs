@@ -1,0 +1,269 @@
+//! Builds networks: checks operands, packs weights.
+
+use super::graph::{Ghost, Join, Network, Node, Op, Value, Window};
+use super::{PlanError, PlanOptions, Precision};
+use crate::buffer::Store;
+use crate::isa::AnyIsa;
+use crate::nhwc::activation::Activation;
+use crate::pack::{Filters, Matrix};
+
+/// Weights and biases of a convolution into which batch-norm is folded.
+pub type Folded<'a> = (&'a [f32], &'a [f32]);
+
+/// Takes the operations of a network one by one, checks that they fit, and packs their weights.
+///
+/// Weights come in the order of PyTorch and candle: `[out, in, kh, kw]`, `[channels, kh, kw]` for
+/// depthwise filters, `[out, in]` for matrices.
+#[derive(Debug)]
+pub struct NetworkBuilder {
+    network: Network,
+    store: Store,
+}
+
+impl NetworkBuilder {
+    /// A network whose input has `channels` channels, and that input.
+    pub fn new(options: &PlanOptions, channels: usize) -> (Self, Value) {
+        let isa = options.isa.unwrap_or_else(AnyIsa::best);
+        let input = Node { op: Op::Input, channels, vector: false };
+        let precision = options.precision;
+        let network = Network { isa, precision, nodes: vec![input], outputs: Vec::new() };
+        (Self { network, store: Store::default() }, Value(0))
+    }
+
+    /// The finished network, which gives `outputs` in this order.
+    pub fn build(mut self, outputs: &[Value]) -> Network {
+        self.network.outputs = outputs.to_vec();
+        self.network
+    }
+
+    /// Channels of a value.
+    pub fn channels(&self, value: Value) -> usize {
+        self.node(value).channels
+    }
+
+    /// A dense convolution, and the only operation that reads the network's input.
+    ///
+    /// # Errors
+    /// Weights that do not fit, an impossible window, no memory.
+    pub fn conv(
+        &mut self,
+        x: Value,
+        window: Window,
+        (weights, bias): Folded,
+        activation: Activation,
+    ) -> Result<Value, PlanError> {
+        window.check("conv")?;
+        self.expect("conv", self.is_map(x) || x == Value(0), "a map")?;
+        let (c, n) = (self.channels(x), bias.len());
+        let taps = window.kernel.0 * window.kernel.1;
+        PlanError::expect_len("weights of a convolution", n * c * taps, weights.len())?;
+        // From [n, c, taps] to [n, taps, c]: the order in which a pixel's channels lie.
+        let mut ordered = vec![0.0; weights.len()];
+        for (from, to) in weights.chunks_exact(c * taps).zip(ordered.chunks_exact_mut(c * taps)) {
+            for (channel, filter) in from.chunks_exact(taps).enumerate() {
+                for (tap, value) in filter.iter().enumerate() {
+                    to[tap * c + channel] = *value;
+                }
+            }
+        }
+        let isa = self.network.isa;
+        let shape = (n, c * taps);
+        let weights = Matrix::pack(&mut self.store, isa, Precision::F32, shape, &ordered, bias)?;
+        Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
+    }
+
+    /// A 1x1 convolution, to which `add` is added before the activation.
+    ///
+    /// # Errors
+    /// Operands or weights that do not fit, no memory.
+    pub fn pointwise(
+        &mut self,
+        x: Value,
+        (weights, bias): Folded,
+        activation: Activation,
+        add: Option<Value>,
+    ) -> Result<Value, PlanError> {
+        let n = bias.len();
+        self.expect("pointwise", self.is_map(x), "a map")?;
+        let fits = add.is_none_or(|add| self.is_map(add) && self.channels(add) == n);
+        self.expect("pointwise", fits, "a map of the output's channels to add")?;
+        let weights = self.matrix(x, weights, bias)?;
+        Ok(self.push(Op::Pointwise { x, weights, activation, add }, n, false))
+    }
+
+    /// One filter for each channel.
+    ///
+    /// # Errors
+    /// Weights that do not fit, an impossible window, no memory.
+    pub fn depthwise(
+        &mut self,
+        x: Value,
+        window: Window,
+        weights: Folded,
+        activation: Activation,
+    ) -> Result<Value, PlanError> {
+        window.check("depthwise")?;
+        self.expect("depthwise", self.is_map(x), "a map")?;
+        let channels = self.channels(x);
+        let filters = self.filters(channels, window.kernel, weights)?;
+        Ok(self.push(Op::Depthwise { x, filters, window, activation }, channels, false))
+    }
+
+    /// A ghost module with `channels` outputs: the primary features, a pointwise convolution of
+    /// `x · scale`, and as many cheap ones as are left, a depthwise convolution (odd kernel,
+    /// stride 1) of them.
+    ///
+    /// # Errors
+    /// Operands or weights that do not fit, no memory.
+    pub fn ghost(
+        &mut self,
+        (x, scale): (Value, Option<Value>),
+        channels: usize,
+        (weights, bias): Folded,
+        (kernel, cheap): ((usize, usize), Folded),
+        activation: Activation,
+        join: Join,
+    ) -> Result<Value, PlanError> {
+        let primary = bias.len();
+        self.expect("ghost", self.is_map(x), "a map")?;
+        let fits =
+            scale.is_none_or(|s| self.node(s).vector && self.channels(s) == self.channels(x));
+        self.expect("ghost", fits, "a vector of the input's channels as scale")?;
+        let fits = (primary..=2 * primary).contains(&channels);
+        self.expect("ghost", fits, "one to two outputs for each primary channel")?;
+        let odd = kernel.0 == kernel.1 && kernel.0 % 2 == 1;
+        self.expect("ghost", odd, "a square cheap kernel of odd side")?;
+        let fits = match join {
+            Join::None => true,
+            Join::Add(map) | Join::Gate(map) => self.is_map(map) && self.channels(map) == channels,
+        };
+        self.expect("ghost", fits, "a map of the output's channels to join")?;
+        let primary_weights = self.matrix(x, weights, bias)?;
+        let cheap = self.filters(primary, kernel, cheap)?;
+        let ghost =
+            Ghost { x, scale, primary: primary_weights, cheap, activation, join, then: None };
+        Ok(self.push(Op::Ghost(Box::new(ghost)), channels, false))
+    }
+
+    /// A depthwise convolution of `ghost`, the last value that was made. Nothing else can read
+    /// the module's output then: where it is large, it passes through the caches row by row.
+    ///
+    /// # Errors
+    /// Another operand, weights that do not fit, an impossible window, no memory.
+    pub fn then_depthwise(
+        &mut self,
+        ghost: Value,
+        window: Window,
+        weights: Folded,
+    ) -> Result<Value, PlanError> {
+        window.check("depthwise")?;
+        let channels = self.channels(ghost);
+        let filters = self.filters(channels, window.kernel, weights)?;
+        let last = ghost.0 + 1 == self.network.nodes.len();
+        match self.network.nodes.last_mut() {
+            Some(Node { op: Op::Ghost(module), .. }) if last && module.then.is_none() => {
+                module.then = Some((filters, window));
+                Ok(ghost)
+            }
+            _ => {
+                let reason = "expected a ghost module that was made last".into();
+                Err(PlanError::Operands { operation: "depthwise", reason })
+            }
+        }
+    }
+
+    /// DFC attention on a pooled map: a pointwise convolution, depthwise ones of `[1, kw]` and
+    /// `[kh, 1]` (odd), a sigmoid.
+    ///
+    /// # Errors
+    /// Weights that do not fit, no memory.
+    pub fn dfc(
+        &mut self,
+        x: Value,
+        (weights, bias): Folded,
+        (kw, horizontal): (usize, Folded),
+        (kh, vertical): (usize, Folded),
+    ) -> Result<Value, PlanError> {
+        let n = bias.len();
+        self.expect("dfc", self.is_map(x), "a map")?;
+        self.expect("dfc", kw % 2 == 1 && kh % 2 == 1, "odd kernels")?;
+        let weights = self.matrix(x, weights, bias)?;
+        let horizontal = self.filters(n, (1, kw), horizontal)?;
+        let vertical = self.filters(n, (kh, 1), vertical)?;
+        Ok(self.push(Op::Dfc { x, weights, horizontal, vertical }, n, false))
+    }
+
+    /// Means of 2x2 windows with stride 2.
+    ///
+    /// # Errors
+    /// An operand that is not a map.
+    pub fn avg_pool2x2(&mut self, x: Value) -> Result<Value, PlanError> {
+        self.expect("avg-pool", self.is_map(x), "a map")?;
+        let channels = self.channels(x);
+        Ok(self.push(Op::AvgPool2x2 { x }, channels, false))
+    }
+
+    /// The mean of all pixels: a vector.
+    ///
+    /// # Errors
+    /// An operand that is not a map.
+    pub fn global_pool(&mut self, x: Value) -> Result<Value, PlanError> {
+        self.expect("global-pool", self.is_map(x), "a map")?;
+        let channels = self.channels(x);
+        Ok(self.push(Op::GlobalPool { x }, channels, true))
+    }
+
+    /// A fully connected layer on a vector.
+    ///
+    /// # Errors
+    /// An operand that is not a vector, weights that do not fit, no memory.
+    pub fn linear(
+        &mut self,
+        x: Value,
+        (weights, bias): Folded,
+        activation: Activation,
+    ) -> Result<Value, PlanError> {
+        self.expect("linear", self.node(x).vector, "a vector")?;
+        let weights = self.matrix(x, weights, bias)?;
+        Ok(self.push(Op::Linear { x, weights, activation }, bias.len(), true))
+    }
+
+    fn node(&self, value: Value) -> &Node {
+        &self.network.nodes[value.0]
+    }
+
+    /// Whether `value` is a map in the plan's own layout.
+    fn is_map(&self, value: Value) -> bool {
+        value != Value(0) && !self.node(value).vector
+    }
+
+    fn expect(
+        &self,
+        operation: &'static str,
+        holds: bool,
+        expected: &str,
+    ) -> Result<(), PlanError> {
+        let reason = || format!("expected {expected}");
+        holds.then_some(()).ok_or_else(|| PlanError::Operands { operation, reason: reason() })
+    }
+
+    fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
+        let shape = (bias.len(), self.channels(x));
+        let Network { isa, precision, .. } = self.network;
+        Matrix::pack(&mut self.store, isa, precision, shape, weights, bias)
+    }
+
+    fn filters(
+        &mut self,
+        channels: usize,
+        kernel: (usize, usize),
+        (weights, bias): Folded,
+    ) -> Result<Filters, PlanError> {
+        Filters::pack(&mut self.store, self.network.isa, channels, kernel, weights, bias)
+    }
+
+    fn push(&mut self, op: Op, channels: usize, vector: bool) -> Value {
+        self.network.nodes.push(Node { op, channels, vector });
+        Value(self.network.nodes.len() - 1)
+    }
+}
