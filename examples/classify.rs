@@ -3,14 +3,14 @@
 use anyhow::{Result, bail};
 use candle::{D, Tensor};
 use clap::{Parser, ValueEnum};
-use cli::device::DeviceArgs;
+use cli::backend::{BackendArgs, Net};
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::labels::Labels;
 use cli::model::{Model, ModelArgs};
 use cli::output::{Format, Prediction, Writer};
 use cli::pictures::{Batch, PictureArgs, for_each_batch};
-use cli::{inputs, progress, tensors};
-use ghostnetv2::{Level, Taps};
+use cli::{inputs, progress, tensors, timing};
+use ghostnetv2::{Level, Taps, Timings};
 use heads::eval::top_k::best;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     #[command(flatten)]
-    device: DeviceArgs,
+    backend: BackendArgs,
     /// How to write the results
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -55,13 +55,13 @@ struct Args {
     /// Classify a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "image"])]
     tensor: Option<PathBuf>,
-    /// Write input, pyramid levels c1 to c5, and logits to a safetensors file
+    /// Write input, pyramid levels c1 to c5, and logits to a safetensors file; computes on candle
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
     /// Which maps the levels of --dump are: timm's features_only, or the ends of the stages
     #[arg(long, value_enum, default_value_t = TapsArg::Timm)]
     taps: TapsArg,
-    /// Say how long loading, reading and computing took
+    /// Say how long loading, reading and computing took, and each kind of operation of a plan
     #[arg(long)]
     timing: bool,
     /// Only results and errors
@@ -90,26 +90,23 @@ fn run(args: &Args) -> Result<Outcome> {
         Some(_) => Vec::new(),
         None => files(args)?,
     };
-    let device = args.device.open(note)?;
-    let mut model = args.model.open(&device, args.quiet)?;
+    let only_candle = args.dump.as_ref().map(|_| "--dump").or(args.model.only_candle());
+    let backend = args.backend.open(only_candle, note)?;
+    let mut model = args.model.open(&backend, args.batch.into(), args.quiet)?;
     if let Some(file) = &args.labels {
         model.labels = Labels::of_file(file, model.classes)?;
     }
     let classes = model.classes;
-    note(&format!(
-        "model built: {}, {classes} classes, {}",
-        model.net.config().name(),
-        model.origin
-    ));
+    note(&format!("model built: {}, {classes} classes, {}", model.config.name(), model.origin));
     let loading = start.elapsed();
 
-    let mut session = Session { args, model: &model, timing: Timing::default() };
+    let mut session = Session { args, model: &model, timing: Timing::new(args.timing) };
     let outcome = match &args.tensor {
         Some(path) => {
-            let channels = model.net.config().in_channels;
-            session.tensor(path, &tensors::read_input(path, channels, &device)?)?
+            let (channels, device) = (model.config.in_channels, model.net.device());
+            session.tensor(path, &tensors::read_input(path, channels, device)?)?
         }
-        None => session.pictures(&files, &device)?,
+        None => session.pictures(&files)?,
     };
     if args.timing {
         session.timing.print(loading);
@@ -145,8 +142,8 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn pictures(&mut self, files: &[PathBuf], device: &candle::Device) -> Result<Outcome> {
-        let args = self.args;
+    fn pictures(&mut self, files: &[PathBuf]) -> Result<Outcome> {
+        let (args, device) = (self.args, self.model.net.device());
         let mut writer = Writer::new(args.format, files.len() > 1)?;
         let bar = progress::items(files.len(), "pictures", args.quiet);
         let mut failed = 0;
@@ -198,7 +195,7 @@ impl Session<'_> {
     fn scores(&mut self, input: &Tensor) -> Result<Vec<Vec<f32>>> {
         let start = Instant::now();
         let logits = match &self.args.dump {
-            None => self.model.net.forward(input)?,
+            None => self.model.net.forward(input, self.timing.steps.as_mut())?,
             Some(path) => self.dump(path, input)?,
         };
         // candle has no softmax of nothing.
@@ -216,7 +213,8 @@ impl Session<'_> {
             TapsArg::Timm => Taps::Timm,
             TapsArg::StageEnds => Taps::StageEnds,
         };
-        let (maps, logits) = self.model.net.forward_with_features(input, taps)?;
+        let Net::Candle(net, _) = &self.model.net else { bail!("--dump without candle") };
+        let (maps, logits) = net.forward_with_features(input, taps)?;
         let mut named =
             vec![("input".to_owned(), input.clone()), ("logits".to_owned(), logits.clone())];
         named
@@ -247,9 +245,15 @@ struct Timing {
     reading: Duration,
     computing: Duration,
     pictures: usize,
+    /// Of a plan, where they are wanted: timing them costs a little.
+    steps: Option<Timings>,
 }
 
 impl Timing {
+    fn new(steps: bool) -> Self {
+        Self { steps: steps.then(Timings::default), ..Self::default() }
+    }
+
     fn read(&mut self, batch: &Batch) {
         self.reading += batch.elapsed;
     }
@@ -264,5 +268,6 @@ impl Timing {
             ms(self.computing),
             each(self.computing)
         );
+        eprint!("{}", self.steps.as_ref().map_or(String::new(), timing::table));
     }
 }

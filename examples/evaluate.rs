@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cli::device::DeviceArgs;
+use cli::backend::BackendArgs;
 use cli::exit::{CODES, Outcome, Output, Usage, report};
-use cli::labels;
 use cli::model::{Model, ModelArgs};
 use cli::pictures::{PictureArgs, for_each_batch};
-use cli::progress;
+use cli::{labels, progress, timing};
+use ghostnetv2::Timings;
 use heads::data::imagenet::{self, Classes, Labelled};
 use heads::eval::top_k::{TopK, best};
 use serde_json::json;
@@ -63,7 +63,7 @@ struct ImagenetArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     #[command(flatten)]
-    device: DeviceArgs,
+    backend: BackendArgs,
     #[command(flatten)]
     decode: PictureArgs,
     /// How to write the result
@@ -72,6 +72,9 @@ struct ImagenetArgs {
     /// Also write a table: path, class, the five best classes
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Say how long each kind of operation of a plan took
+    #[arg(long)]
+    timing: bool,
     /// Only the result and errors
     #[arg(long, short)]
     quiet: bool,
@@ -91,8 +94,8 @@ fn main() -> ExitCode {
 fn imagenet(args: &ImagenetArgs) -> Result<Outcome> {
     let mut pictures = pictures(args)?;
     pictures.truncate(args.limit.unwrap_or(usize::MAX));
-    let device = args.device.open(|text| eprintln!("{text}"))?;
-    let model = args.model.open(&device, args.quiet)?;
+    let backend = args.backend.open(args.model.only_candle(), |text| eprintln!("{text}"))?;
+    let model = args.model.open(&backend, args.batch.into(), args.quiet)?;
 
     let all = pictures.len();
     let known: Vec<(PathBuf, usize)> = pictures
@@ -104,7 +107,7 @@ fn imagenet(args: &ImagenetArgs) -> Result<Outcome> {
         return Err(Usage(text).into());
     }
     let left_out = all - known.len();
-    let counts = score(args, &model, &known, &device)?;
+    let counts = score(args, &model, &known)?;
     counts.print(args, &model, left_out)?;
     Ok(if counts.failed > 0 { Outcome::SomeFailed } else { Outcome::Complete })
 }
@@ -130,24 +133,23 @@ struct Counts {
     top_k: TopK,
     failed: usize,
     images_per_s: f64,
+    /// Of a plan, where they are wanted.
+    steps: Option<Timings>,
 }
 
-fn score(
-    args: &ImagenetArgs,
-    model: &Model,
-    pictures: &[(PathBuf, usize)],
-    device: &candle::Device,
-) -> Result<Counts> {
+fn score(args: &ImagenetArgs, model: &Model, pictures: &[(PathBuf, usize)]) -> Result<Counts> {
     let files: Vec<PathBuf> = pictures.iter().map(|(path, _)| path.clone()).collect();
     let mut classes = pictures.iter().map(|&(_, class)| class);
     let bar = progress::items(files.len(), "pictures", args.quiet);
     let (mut top_k, mut failed) = (TopK::default(), 0);
+    let mut steps = args.timing.then(Timings::default);
     let mut table = String::from("path,class,best1,best2,best3,best4,best5\n");
     let start = Instant::now();
     let (options, preprocess) = (args.decode.options(), &model.preprocess);
+    let device = model.net.device();
     for_each_batch(&files, args.batch.into(), &options, preprocess, device, |batch| {
         let logits: Vec<Vec<f32>> = match &batch.input {
-            Some(input) => model.net.forward(input)?.to_vec2()?,
+            Some(input) => model.net.forward(input, steps.as_mut())?.to_vec2()?,
             None => Vec::new(),
         };
         let mut logits = logits.iter();
@@ -173,7 +175,7 @@ fn score(
         fs::write(path, table).map_err(Output)?;
     }
     let images_per_s = files.len() as f64 / start.elapsed().as_secs_f64();
-    Ok(Counts { top_k, failed, images_per_s })
+    Ok(Counts { top_k, failed, images_per_s, steps })
 }
 
 impl Counts {
@@ -182,7 +184,7 @@ impl Counts {
         let TopK { count, top1: right1, top5: right5 } = self.top_k;
         let text = match args.format {
             ReportFormat::Json => json!({
-                "model": model.net.config().name(), "weights": model.origin,
+                "model": model.config.name(), "weights": model.origin,
                 "size": [model.preprocess.height(), model.preprocess.width()],
                 "pictures": count, "left_out": left_out, "unreadable": self.failed,
                 "top1": finite(top1), "top5": finite(top5), "right1": right1, "right5": right5,
@@ -196,7 +198,9 @@ impl Counts {
                 self.images_per_s, model.classes, self.failed
             ),
         };
-        Ok(writeln!(stdout(), "{text}").map_err(Output)?)
+        writeln!(stdout(), "{text}").map_err(Output)?;
+        eprint!("{}", self.steps.as_ref().map_or(String::new(), timing::table));
+        Ok(())
     }
 }
 

@@ -107,24 +107,30 @@ pub(crate) struct Kept {
 }
 
 impl Store {
-    /// Copies `values` to the store.
-    pub(crate) fn keep(&mut self, values: &[f32]) -> Result<Kept, ShapeError> {
+    /// Room for `len` values, zeros that `fill` is called with.
+    pub(crate) fn keep(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [f32]),
+    ) -> Result<Kept, ShapeError> {
         let room = self.chunk.as_ref().map_or(0, |chunk| chunk.len - self.used);
-        let chunk = match &self.chunk {
-            Some(chunk) if values.len() <= room => chunk.clone(),
+        let (chunk, start) = match &self.chunk {
+            Some(chunk) if len <= room => (chunk.clone(), self.used),
+            // What is as large as a chunk gets a buffer of its own, and the rest of the last chunk
+            // is still there for the next.
+            _ if len >= CHUNK => (Arc::new(Buffer::zeroed(len)?), 0),
             _ => {
                 self.used = 0;
-                self.chunk.insert(Arc::new(Buffer::zeroed(CHUNK.max(values.len()))?)).clone()
+                (self.chunk.insert(Arc::new(Buffer::zeroed(CHUNK)?)).clone(), 0)
             }
         };
-        let start = self.used;
-        // SAFETY: the part from `start` has not been given out: nobody reads or writes it.
-        unsafe {
-            let to = chunk.data.as_ptr().add(start);
-            to.copy_from_nonoverlapping(values.as_ptr(), values.len());
+        if self.chunk.as_ref().is_some_and(|current| Arc::ptr_eq(current, &chunk)) {
+            self.used = (start + len).next_multiple_of(LINE / size_of::<f32>()).min(chunk.len);
         }
-        self.used = (start + values.len()).next_multiple_of(LINE / size_of::<f32>()).min(chunk.len);
-        Ok(Kept { chunk, start, len: values.len() })
+        // SAFETY: inside the chunk, and this part has not been given out: nobody else reads or
+        // writes it.
+        fill(unsafe { std::slice::from_raw_parts_mut(chunk.data.as_ptr().add(start), len) });
+        Ok(Kept { chunk, start, len })
     }
 }
 
@@ -163,7 +169,10 @@ mod tests {
         let mut store = Store::default();
         let values: Vec<Vec<f32>> =
             [1, 17, CHUNK - 5, 3, 2 * CHUNK, 7].map(|len| vec![len as f32; len]).to_vec();
-        let kept: Vec<_> = values.iter().map(|values| store.keep(values).unwrap()).collect();
+        let kept: Vec<_> = values
+            .iter()
+            .map(|values| store.keep(values.len(), |to| to.copy_from_slice(values)).unwrap())
+            .collect();
         drop(store);
         for (kept, values) in kept.iter().zip(&values) {
             assert_eq!(kept[..], values[..]);

@@ -16,6 +16,8 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -24,6 +26,8 @@ pub use avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use wasm::Wasm;
 
 /// The most lanes that any set has.
 pub const MAX_LANES: usize = 16;
@@ -176,6 +180,9 @@ pub enum AnyIsa {
     /// NEON, 4 lanes.
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
+    /// WebAssembly's `simd128`, 4 lanes.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Wasm(Wasm),
     /// Plain Rust, on every CPU.
     Scalar(Scalar),
 }
@@ -190,6 +197,8 @@ macro_rules! with_token {
             AnyIsa::Avx2($token) => $body,
             #[cfg(target_arch = "aarch64")]
             AnyIsa::Neon($token) => $body,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            AnyIsa::Wasm($token) => $body,
             AnyIsa::Scalar($token) => $body,
         }
     };
@@ -204,6 +213,8 @@ impl AnyIsa {
         Avx2::NAME,
         #[cfg(target_arch = "aarch64")]
         Neon::NAME,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Wasm::NAME,
         Scalar::NAME,
     ];
 
@@ -216,6 +227,8 @@ impl AnyIsa {
             Avx2::detect().map(Self::Avx2),
             #[cfg(target_arch = "aarch64")]
             Neon::detect().map(Self::Neon),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Wasm::detect().map(Self::Wasm),
             Some(Self::Scalar(Scalar)),
         ]
         .into_iter()

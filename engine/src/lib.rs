@@ -1,14 +1,35 @@
-//! CPU kernels for convolutional networks, without a tensor library.
+//! CPU inference for convolutional networks, without a tensor library.
 //!
+//! - [`plan`]: whole networks, laid out once for an input shape and run without allocation.
+//! - [`kernels`]: single kernels on plain `f32` slices, with gradients.
 //! - [`isa`]: instruction sets as tokens; every kernel is written once and compiled for each.
-//! - [`kernels`]: the kernels, on plain `f32` slices.
 //!
-//! Kernels split large work over the ambient [rayon] pool: inside `pool.install(…)` that is
-//! `pool`, elsewhere the global one. Results do not depend on the number of threads, to the bit.
-//! They may differ in the last bits between instruction sets. All `unsafe` code of the workspace
-//! is in this crate.
+//! Results do not depend on the number of threads, to the bit; they may differ in the last bits
+//! between instruction sets. Plans run on a team of threads of their own, as many as the ambient
+//! [rayon] pool has unless told otherwise; single kernels split large work over that pool itself:
+//! inside `pool.install(…)` it is `pool`, elsewhere the global one. All `unsafe` code of the
+//! workspace is in this crate.
 //!
-//! # Example
+//! # Examples
+//! A network of two operations for pictures of three channels, run on one of 8x8 pixels:
+//! ```
+//! use engine::plan::{Activation, NetworkBuilder, PlanOptions, Window};
+//! use std::sync::Arc;
+//!
+//! let options = PlanOptions::default().with_threads(1);
+//! let (mut net, x) = NetworkBuilder::new(&options, 3);
+//! let (weights, bias) = (vec![0.5; 4 * 3 * 3 * 3], vec![1.0; 4]);
+//! let y = net.conv(x, Window::same((3, 3), 2), (&weights, &bias), Activation::Relu)?;
+//! let y = net.global_pool(y)?;
+//! let plan = Arc::new(net.build(&[y])).plan([1, 3, 8, 8], &options)?;
+//!
+//! let mut scratch = plan.scratch()?;
+//! let mut means = vec![0.0; 4];
+//! plan.run(&mut scratch, &vec![0.0; 3 * 8 * 8], &mut [&mut means])?;
+//! assert_eq!(means, [1.0; 4]); // of a black picture only the bias is left
+//! # Ok::<(), engine::PlanError>(())
+//! ```
+//! A single kernel:
 //! ```
 //! use engine::kernels::depthwise::{self, DepthwiseShape};
 //!

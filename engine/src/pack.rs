@@ -45,30 +45,38 @@ impl Matrix {
         PlanError::expect_len("bias of a matrix", n, bias.len())?;
         let lanes = isa.lanes();
         let padded = n.div_ceil(lanes) * lanes;
-        let mut packed_bias = vec![0.0; padded];
-        packed_bias[..n].copy_from_slice(bias);
-        let mut packed = vec![0.0; padded * k];
         let mut places = Vec::new();
         let mut column = 0;
         for vectors in panel_widths(n.div_ceil(lanes), panel_vectors(isa.registers())) {
+            let columns = (vectors * lanes).min(n - column);
+            places.push((column, vectors, columns - (vectors - 1) * lanes));
+            column += vectors * lanes;
+        }
+        let fill = |(column, vectors, _): (usize, usize, usize), to: &mut [f32]| {
             let width = vectors * lanes;
-            let columns = width.min(n - column);
-            let to = &mut packed[column * k..][..width * k];
-            let rows = weights[column * k..][..columns * k].chunks_exact(k.max(1));
+            let rows = width.min(n - column);
+            let rows = weights[column * k..][..rows * k].chunks_exact(k.max(1));
             for (row, from) in rows.enumerate() {
                 for (value, to) in from.iter().zip(to[row..].iter_mut().step_by(width)) {
                     *to = *value;
                 }
             }
-            let tail = columns - (vectors - 1) * lanes;
-            places.push((column, vectors, tail));
-            column += width;
-        }
-        let weights = match precision {
-            Precision::F32 => store.keep(&packed)?,
-            Precision::Bf16 => store.keep(&narrowed(&packed))?,
         };
-        let bias = store.keep(&packed_bias)?;
+        let weights = match precision {
+            Precision::F32 => store.keep(padded * k, |to| {
+                for &place in &places {
+                    fill(place, &mut to[place.0 * k..][..place.1 * lanes * k]);
+                }
+            })?,
+            Precision::Bf16 => store.keep((padded * k).div_ceil(2), |to| {
+                for &place in &places {
+                    let mut panel = vec![0.0; place.1 * lanes * k];
+                    fill(place, &mut panel);
+                    narrow(&panel, &mut to[place.0 * k / 2..]);
+                }
+            })?,
+        };
+        let bias = store.keep(padded, |to| to[..n].copy_from_slice(bias))?;
         let panel = |(column, vectors, tail): (usize, usize, usize)| {
             let start = column * k;
             let weights = match precision {
@@ -90,19 +98,18 @@ impl Matrix {
     }
 }
 
-/// The weights as bfloat16, two in the memory of each f32.
-fn narrowed(values: &[f32]) -> Vec<f32> {
+/// Writes weights as bfloat16, two in the memory of each f32.
+fn narrow(values: &[f32], to: &mut [f32]) {
     // To nearest, ties to even, as hardware does; weights are finite.
     let half = |value: f32| {
         let bits = value.to_bits();
         (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
     };
-    let pair = |pair: &[f32]| {
+    for (pair, to) in values.chunks(2).zip(to) {
         let [first, second] = [half(pair[0]), pair.get(1).map_or(0, |&value| half(value))];
         let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
-        f32::from_ne_bytes([a, b, c, d])
-    };
-    values.chunks(2).map(pair).collect()
+        *to = f32::from_ne_bytes([a, b, c, d]);
+    }
 }
 
 /// Splits vectors of columns into panels of at most `most`, and avoids a last one of one vector.
@@ -141,16 +148,16 @@ impl Filters {
         PlanError::expect_len("bias of depthwise filters", channels, bias.len())?;
         let lanes = isa.lanes();
         let padded = channels.div_ceil(lanes) * lanes;
-        let mut packed = vec![0.0; padded * taps];
-        for (channel, filter) in weights.chunks_exact(taps).enumerate() {
-            let start = channel / lanes * taps * lanes + channel % lanes;
-            for (value, to) in filter.iter().zip(packed[start..].iter_mut().step_by(lanes)) {
-                *to = *value;
+        let bias = store.keep(padded, |to| to[..channels].copy_from_slice(bias))?;
+        let weights = store.keep(padded * taps, |to| {
+            for (channel, filter) in weights.chunks_exact(taps).enumerate() {
+                let start = channel / lanes * taps * lanes + channel % lanes;
+                for (value, to) in filter.iter().zip(to[start..].iter_mut().step_by(lanes)) {
+                    *to = *value;
+                }
             }
-        }
-        let mut padded_bias = vec![0.0; padded];
-        padded_bias[..channels].copy_from_slice(bias);
-        Ok(Self { kernel, weights: store.keep(&packed)?, bias: store.keep(&padded_bias)? })
+        })?;
+        Ok(Self { kernel, weights, bias })
     }
 
     /// What a kernel needs to know.

@@ -42,10 +42,93 @@ impl Op for Arithmetic {
         let expect = |f: &dyn Fn(usize) -> f32| (0..I::LANES).map(f).collect::<Vec<_>>();
         assert_eq!(lanes(isa, isa.splat(1.5)), vec![1.5; I::LANES], "{}", I::NAME);
         assert_eq!(lanes(isa, isa.add(va, vb)), expect(&|i| a[i] + b[i]), "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.sub(va, vb)), expect(&|i| a[i] - b[i]), "{}", I::NAME);
         assert_eq!(lanes(isa, isa.mul(va, vb)), expect(&|i| a[i] * b[i]), "{}", I::NAME);
         assert_eq!(lanes(isa, isa.fma(va, vb, vc)), expect(&|i| a[i] * b[i] + c[i]), "{}", I::NAME);
         assert_eq!(lanes(isa, isa.max(va, vb)), expect(&|i| a[i].max(b[i])), "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.min(va, vb)), expect(&|i| a[i].min(b[i])), "{}", I::NAME);
+        assert_eq!(lanes(isa, isa.div(va, vc)), expect(&|i| a[i] / c[i]), "{}", I::NAME);
         assert_eq!(isa.sum(va), a[..I::LANES].iter().sum::<f32>(), "{}", I::NAME);
+    }
+}
+
+/// Calls `check` with vectors that hold all of `values` one after another, and those.
+fn in_vectors<I: Isa>(isa: I, values: &[f32], check: impl Fn(I::F32, &[f32])) {
+    for first in 0..values.len() {
+        let part: Vec<f32> = values.iter().cycle().skip(first).take(I::LANES).copied().collect();
+        check(vector(isa, &part), &part);
+    }
+}
+
+struct Rounding;
+
+impl Op for Rounding {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let mut values = vec![0.0, -0.0, 1e9, -1e9, 8_388_608.5, 0.499_999_97, f32::MAX, f32::MIN];
+        values.extend((-40..=40).map(|i| i as f32 / 8.0));
+        in_vectors(isa, &values, |vector, values| {
+            let expected: Vec<f32> = values.iter().map(|x| x.round_ties_even()).collect();
+            assert_eq!(lanes(isa, isa.round(vector)), expected, "{values:?} on {}", I::NAME);
+        });
+    }
+}
+
+struct PowersOfTwo;
+
+impl Op for PowersOfTwo {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let exponents: Vec<f32> = (-126..=127).map(|exponent| exponent as f32).collect();
+        in_vectors(isa, &exponents, |vector, exponents| {
+            let expected: Vec<f32> = exponents.iter().map(|x| x.exp2()).collect();
+            assert_eq!(lanes(isa, isa.pow2(vector)), expected, "{exponents:?} on {}", I::NAME);
+        });
+    }
+}
+
+struct Bfloat16;
+
+impl Op for Bfloat16 {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        // Every sign and exponent, subnormal numbers and infinities among them, in several
+        // mantissas; a read that is one element off shows.
+        let halves: Vec<u16> = (0..=u16::MAX).step_by(37).collect();
+        for part in halves.chunks_exact(I::LANES) {
+            // A slice of its own, so that a memory checker sees a read behind its end.
+            let source = part.to_vec();
+            // SAFETY: `source` has as many elements as there are lanes.
+            let loaded = lanes(isa, unsafe { isa.load_bf16(source.as_ptr()) });
+            let bits: Vec<u32> = loaded.iter().map(|lane| lane.to_bits()).collect();
+            let expected: Vec<u32> = part.iter().map(|half| u32::from(*half) << 16).collect();
+            assert_eq!(bits, expected, "{}", I::NAME);
+        }
+        // At every address, not only at those of whole vectors.
+        for first in 0..I::LANES {
+            // SAFETY: many more elements follow.
+            let loaded = lanes(isa, unsafe { isa.load_bf16(halves[first..].as_ptr()) });
+            assert_eq!(loaded[0].to_bits(), u32::from(halves[first]) << 16, "{}", I::NAME);
+        }
+    }
+}
+
+struct Prefetch;
+
+impl Op for Prefetch {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        isa.prefetch(std::ptr::null());
+        isa.prefetch(std::ptr::dangling::<f32>().wrapping_byte_add(1));
+        isa.prefetch(ramp(0.0).as_ptr().wrapping_add(1 << 20));
     }
 }
 
@@ -102,6 +185,26 @@ fn arithmetic() {
 }
 
 #[test]
+fn rounding_to_whole_numbers_and_halves_to_even_ones() {
+    on_every_isa(|| Rounding);
+}
+
+#[test]
+fn powers_of_two() {
+    on_every_isa(|| PowersOfTwo);
+}
+
+#[test]
+fn bfloat16_is_widened_exactly() {
+    on_every_isa(|| Bfloat16);
+}
+
+#[test]
+fn prefetches_of_any_address_are_harmless() {
+    on_every_isa(|| Prefetch);
+}
+
+#[test]
 fn deinterleave() {
     on_every_isa(|| Deinterleave);
 }
@@ -117,6 +220,6 @@ fn available_sets_come_best_first_and_end_with_scalar() {
     assert_eq!(available.first(), Some(&AnyIsa::best()));
     assert_eq!(available.last().map(|isa| isa.name()), Some("scalar"));
     assert!(available.windows(2).all(|pair| pair[0].lanes() >= pair[1].lanes()));
-    assert!(available.iter().all(|isa| isa.lanes() <= MAX_LANES));
+    assert!(available.iter().all(|isa| isa.lanes() <= MAX_LANES && isa.registers() >= 8));
     assert!(AnyIsa::missing().all(|name| available.iter().all(|isa| isa.name() != name)));
 }

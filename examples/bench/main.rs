@@ -1,192 +1,133 @@
-//! Times a network: `cargo run --release --example bench -- --backend candle,stock`
+//! Times a network: `cargo run --release --example bench -- --batch 1,8 --threads 1,2`
 
-use anyhow::{Context, Result, bail};
-use candle::{DType, Device, Tensor};
-use candle_nn::{VarBuilder, VarMap};
-use clap::{Parser, ValueEnum};
-use cli::exit::{Outcome, Output, report};
+mod memory;
+mod network;
+mod random;
+mod row;
+mod turns;
+mod worker;
+
+use anyhow::Result;
+use clap::Parser;
+use cli::backend::Precision;
+use cli::exit::{CODES, Outcome, Usage, report};
 use cli::model::{named, parse_size};
-use cli::threads;
-use ghostnetv2::ops::ConvAlgorithm;
-use ghostnetv2::weights::ModelSource;
-use ghostnetv2::{Config, GhostNet};
-use serde_json::json;
-use std::io::{Write, stdout};
+use row::{Backend, Row, name};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
-Prints one line of JSON for each backend, batch and number of threads. Backends take turns, so that
+Examples:
+  bench                                        the plan, batch 1, on one thread
+  bench --batch 1,8 --threads 1,2
+  bench --backend plan,candle,stock            in turn, for a comparison
+  bench --which ghostnetv2_160 --size 256x320 --timing
+";
+
+const ABOUT_ROWS: &str = "\
+Prints one line of JSON for each row: model, backend, precision, isa (the instruction set of the
+kernels), threads, batch, size (height, width), median_ms, min_ms, runs, images_per_s, peak_rss_mb,
+first_result_ms.
+
+Each row is timed in a process of its own. Rows of the same batch and threads take turns, so that
 what disturbs the machine disturbs all of them; compare medians of one run only.
 
-Examples:
-  bench                                     candle with this project's kernels, and stock candle
-  bench --backend candle --batch 1,8 --threads 1,2
-  bench --which ghostnetv2_160 --size 256x320
+A plan is called as an application would that holds its memory: raw values in, raw values out, into
+buffers that are there. candle is called with a tensor and makes a new one.
+
+peak_rss_mb is the most memory that the row's process ever had resident (Linux; null elsewhere).
+first_result_ms is from the start of its main function over loading the weights (or making random
+ones) to the first result.
 ";
 
 /// Times a network on the CPU.
 #[derive(Parser, Debug)]
-#[command(name = "bench", after_help = EXAMPLES)]
+#[command(name = "bench", after_help = EXAMPLES, after_long_help = format!("{ABOUT_ROWS}\n{EXAMPLES}\n{CODES}"))]
 struct Args {
     /// The network; its weights are random without --weights, which costs the same time
     #[arg(long, value_name = "NAME", default_value = "ghostnetv2_100")]
     which: String,
-    /// A .safetensors file with timm's tensor names
+    /// A .safetensors file with timm's tensor names, or a folder with one
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// Side of the input in pixels, or HEIGHTxWIDTH
     #[arg(long, value_name = "N", default_value = "224")]
     size: String,
-    /// What to time
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "candle,stock")]
-    backend: Vec<Backend>,
     /// Pictures at once
-    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Vec<u16>,
     /// Threads
-    #[arg(
-        long,
-        overrides_with = "threads",
-        value_delimiter = ',',
-        default_value = "1",
-        value_parser = clap::value_parser!(u16).range(1..)
-    )]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Vec<u16>,
-    /// Seconds for each line
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Backend {
-    /// candle with the convolutions of ghostnetv2::ops
-    Candle,
-    /// the same network from ordinary candle operations only
-    CandleOps,
-    /// the same network on candle's own conv2d, which loops over groups
-    Stock,
-}
-
-impl Backend {
-    fn algorithm(self) -> ConvAlgorithm {
-        match self {
-            Self::Candle => ConvAlgorithm::Kernels,
-            Self::CandleOps => ConvAlgorithm::CandleOps,
-            Self::Stock => ConvAlgorithm::Stock,
-        }
-    }
+    /// What computes
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "plan")]
+    backend: Vec<Backend>,
+    /// Of a plan's weights; candle computes in f32
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "f32")]
+    precision: Vec<Precision>,
+    /// Seconds for each row
+    #[arg(long, default_value = "3", value_parser = parse_seconds)]
+    seconds: Duration,
+    /// Write to stderr where the time of each plan goes
+    #[arg(long)]
+    timing: bool,
+    /// Write the steps of each plan to stderr
+    #[arg(long)]
+    show_plan: bool,
+    /// Be the process of a row: the first of each list
+    #[arg(long, hide = true)]
+    worker: bool,
 }
 
 fn main() -> ExitCode {
-    report(run(&Args::parse()))
+    let start = Instant::now();
+    report(run(&Args::parse(), start))
 }
 
-fn run(args: &Args) -> Result<Outcome> {
-    let [threads] = args.threads[..] else { return children(args) };
-    threads::ensure(threads)?;
-    let (height, width) = parse_size(&args.size)?;
-    let networks = networks(args)?;
-    for &batch in &args.batch {
-        let shape = (batch.into(), 3, height as usize, width as usize);
-        let input = Tensor::rand(-1f32, 1f32, shape, &Device::Cpu)?;
-        let runs = in_turn(&networks, &input, Duration::from_secs_f64(args.seconds))?;
-        for ((backend, net), times) in networks.iter().zip(runs) {
-            print(*backend, net, &input, threads, times)?;
-        }
+fn run(args: &Args, start: Instant) -> Result<Outcome> {
+    named(&args.which)?;
+    parse_size(&args.size)?;
+    let rows = rows(args)?;
+    match rows.first() {
+        Some(row) if args.worker => worker::serve(row, start)?,
+        _ => turns::take(&rows, args.seconds)?,
     }
     Ok(Outcome::Complete)
 }
 
-/// One process for each number of threads: it can't be changed within one.
-fn children(args: &Args) -> Result<Outcome> {
+/// All combinations, those of the same batch and threads together.
+fn rows(args: &Args) -> Result<Vec<Row>> {
+    let precisions = |backend: Backend| {
+        args.precision.iter().filter(move |&&p| backend == Backend::Plan || p == Precision::F32)
+    };
+    if let Some(backend) = args.backend.iter().find(|&&b| precisions(b).next().is_none()) {
+        let backend = name(*backend);
+        let text = format!("--backend {backend}: it computes in f32 only: add f32 to --precision");
+        return Err(Usage(text).into());
+    }
+    let mut rows = Vec::new();
     for &threads in &args.threads {
-        // The last value of a repeated flag counts.
-        let mut child = threads::this_program(threads)?;
-        child.args(std::env::args_os().skip(1)).args(["--threads", &threads.to_string()]);
-        let status = child.status().context("can't start this program again")?;
-        if !status.success() {
-            bail!("with {threads} threads: {status}")
-        }
-    }
-    Ok(Outcome::Complete)
-}
-
-/// The same network once for each backend.
-fn networks(args: &Args) -> Result<Vec<(Backend, GhostNet)>> {
-    let config = named(&args.which)?;
-    let random = VarMap::new();
-    let checkpoint = match &args.weights {
-        Some(file) => Some(ModelSource::path(file.clone())?.open_local()?),
-        None => {
-            GhostNet::new(
-                &config,
-                1000,
-                VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu),
-            )?;
-            None
-        }
-    };
-    let build = |&backend: &Backend| {
-        let config = Config { convolution: backend.algorithm(), ..config.clone() };
-        let mut net = match &checkpoint {
-            Some(checkpoint) => checkpoint.ghostnet(Some(&config), &Device::Cpu)?,
-            None => GhostNet::new(&config, 1000, constants(&random))?,
-        };
-        net.fuse()?;
-        Ok((backend, net))
-    };
-    args.backend.iter().map(build).collect()
-}
-
-/// Variables as constants: candle would keep a graph for gradients otherwise.
-fn constants(variables: &VarMap) -> VarBuilder<'static> {
-    let data = variables.data().lock().unwrap_or_else(PoisonError::into_inner);
-    let tensors = data.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
-    VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
-}
-
-/// Times each network in turn, until each has had its seconds; at least three times.
-fn in_turn(
-    networks: &[(Backend, GhostNet)],
-    input: &Tensor,
-    seconds: Duration,
-) -> Result<Vec<Vec<Duration>>> {
-    let mut runs = vec![Vec::new(); networks.len()];
-    let wanted = |times: &[Duration]| times.len() < 4 || times.iter().sum::<Duration>() < seconds;
-    while runs.iter().any(|times| wanted(times)) {
-        for ((_, net), times) in networks.iter().zip(&mut runs) {
-            if wanted(times) {
-                let start = Instant::now();
-                net.forward(input)?;
-                times.push(start.elapsed());
+        for &batch in &args.batch {
+            for &backend in &args.backend {
+                rows.extend(precisions(backend).map(|&precision| Row {
+                    which: args.which.clone(),
+                    weights: args.weights.clone(),
+                    size: args.size.clone(),
+                    backend,
+                    precision,
+                    threads,
+                    batch,
+                    timing: args.timing,
+                    show_plan: args.show_plan,
+                }));
             }
         }
     }
-    Ok(runs)
+    Ok(rows)
 }
 
-fn print(
-    backend: Backend,
-    net: &GhostNet,
-    input: &Tensor,
-    threads: u16,
-    mut times: Vec<Duration>,
-) -> Result<()> {
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    let first = ms(times.remove(0)); // not counted: it faults in weights and pages
-    times.sort();
-    let median = ms(times[times.len() / 2]);
-    let (batch, _, height, width) = input.dims4()?;
-    let line = json!({
-        "model": net.config().name(),
-        "backend": backend.to_possible_value().map(|v| v.get_name().to_owned()),
-        "precision": format!("{:?}", DType::F32).to_lowercase(),
-        "threads": threads, "batch": batch, "size": [height, width],
-        "median_ms": median, "min_ms": ms(times[0]), "runs": times.len(),
-        "images_per_s": 1000.0 * batch as f64 / median, "first_result_ms": first,
-    });
-    Ok(writeln!(stdout(), "{line}").map_err(Output)?)
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    seconds.ok_or_else(|| "expected a number of seconds".into())
 }

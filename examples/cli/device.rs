@@ -1,13 +1,12 @@
-//! Which device and how many threads.
+//! Which device.
 
 use crate::exit::Usage;
-use crate::threads;
 use anyhow::{Context, Result};
 use candle::Device;
 use clap::Args;
 use std::str::FromStr;
 
-/// `--device`, `--cpu`, `--threads`.
+/// `--device`, `--cpu`.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
     /// Where to compute: auto, cpu, cuda, cuda:N or metal
@@ -16,9 +15,6 @@ pub struct DeviceArgs {
     /// The same as --device cpu
     #[arg(long, conflicts_with = "device")]
     cpu: bool,
-    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +44,11 @@ impl FromStr for Choice {
 }
 
 impl DeviceArgs {
-    /// Sets up the threads, which may start the program anew, and opens the device: to be called
-    /// before anything else is done.
+    /// Opens the device.
     ///
     /// # Errors
     /// A device that was asked for and is not there; `auto` falls back to the CPU.
     pub fn open(&self, warn: impl Fn(&str)) -> Result<Device> {
-        if let Some(threads) = self.threads {
-            threads::ensure(threads)?;
-        }
         match if self.cpu { Choice::Cpu } else { self.device } {
             Choice::Cpu => Ok(Device::Cpu),
             Choice::Cuda(n) if cfg!(feature = "cuda") => {
@@ -69,6 +61,11 @@ impl DeviceArgs {
             Choice::Metal => Err(missing("metal")),
             Choice::Auto => Ok(automatic(warn)),
         }
+    }
+
+    /// Whether a GPU was asked for by name.
+    pub fn names_gpu(&self) -> bool {
+        matches!(self.device, Choice::Cuda(_) | Choice::Metal)
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Usage(pub String);
 #[derive(Debug)]
 pub struct Output(pub io::Error);
 
+/// A program that this one has started ended with this code, and has said why.
+#[derive(Debug)]
+pub struct Said(pub u8);
+
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -29,8 +33,15 @@ impl fmt::Display for Output {
     }
 }
 
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a program that was started ended with {}", self.0)
+    }
+}
+
 impl std::error::Error for Usage {}
 impl std::error::Error for Output {}
+impl std::error::Error for Said {}
 
 /// How a program that did what it could ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +59,7 @@ pub fn report(result: Result<Outcome, Error>) -> ExitCode {
         Ok(Outcome::SomeFailed) => ExitCode::from(3),
         Err(error) => {
             let code = code(&error);
-            if code != 0 {
+            if code != 0 && !error.is::<Said>() {
                 // A closed stderr is no reason to end otherwise.
                 let _ = writeln!(io::stderr(), "error: {error:#}");
             }
@@ -64,6 +75,9 @@ fn code(error: &Error) -> u8 {
         }
         if cause.is::<Usage>() {
             return 2;
+        }
+        if let Some(Said(code)) = cause.downcast_ref() {
+            return *code;
         }
         if let Some(error) = cause.downcast_ref::<ghostnetv2::Error>() {
             return of_checkpoint(error);

@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr.
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod device;
 pub mod exit;
 pub mod inputs;
@@ -13,3 +14,4 @@ pub mod pictures;
 pub mod progress;
 pub mod tensors;
 pub mod threads;
+pub mod timing;

@@ -1,13 +1,13 @@
 //! The model that the arguments name, ready to run, with its labels and preprocessing.
 
+use crate::backend::{Backend, Net};
 use crate::exit::Usage;
 use crate::labels::Labels;
 use anyhow::{Context, Result};
-use candle::Device;
 use clap::Args;
 use ghostnetv2::preprocess::Preprocess;
 use ghostnetv2::weights::{Checkpoint, ModelSource};
-use ghostnetv2::{Config, GhostNet, MIN_SIDE};
+use ghostnetv2::{Config, MIN_SIDE};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub struct ModelArgs {
     /// Side of the input in pixels, or HEIGHTxWIDTH [default: the model's own]
     #[arg(long, value_name = "N")]
     size: Option<String>,
-    /// Keep GhostNetV3's training branches instead of fusing them
+    /// Keep GhostNetV3's training branches instead of fusing them; computes on candle
     #[arg(long)]
     unfused: bool,
     /// Use only what the hub's cache on this machine holds
@@ -48,7 +48,9 @@ pub struct ModelArgs {
 #[derive(Debug)]
 pub struct Model {
     /// The network, in evaluation.
-    pub net: GhostNet,
+    pub net: Net,
+    /// Its architecture.
+    pub config: Config,
     /// From a picture to its input.
     pub preprocess: Preprocess,
     /// Names of its classes.
@@ -60,20 +62,41 @@ pub struct Model {
 }
 
 impl ModelArgs {
-    /// Finds, checks and loads the model.
+    /// Finds, checks and loads the model; a plan is laid out for `batch` pictures.
     ///
     /// # Errors
     /// Whatever is wrong with the arguments, the files, or the hub.
-    pub fn open(&self, device: &Device, quiet: bool) -> Result<Model> {
+    pub fn open(&self, backend: &Backend, batch: usize, quiet: bool) -> Result<Model> {
         let checkpoint = self.checkpoint(quiet)?;
-        self.load(&checkpoint, device, |config| config)
+        let config = self.config(&checkpoint)?;
+        let preprocess = self.preprocess(&checkpoint)?;
+        let classes = checkpoint.classes().unwrap_or_default();
+        let net = match backend {
+            Backend::Plan(options) => {
+                let (height, width) = (preprocess.height() as usize, preprocess.width() as usize);
+                let shape = [batch, config.in_channels, height, width];
+                Net::Plan(Box::new(checkpoint.plan(Some(&config), &shape, options)?))
+            }
+            Backend::Candle(device) => {
+                let mut net = checkpoint.ghostnet(Some(&config), device)?;
+                if !self.unfused {
+                    net.fuse()?;
+                }
+                Net::Candle(Box::new(net), device.clone())
+            }
+        };
+        let labels = Labels::of_model(checkpoint.timm_config(), classes)?;
+        let origin = checkpoint.origin().to_owned();
+        Ok(Model { net, config, preprocess, labels, classes, origin })
     }
 
-    /// The tensors and what is known of them, without the network.
-    ///
-    /// # Errors
-    /// As [`ModelArgs::open`].
-    pub fn checkpoint(&self, quiet: bool) -> Result<Checkpoint> {
+    /// The flag that only candle can do, if it is given: plans sum V3's branches.
+    pub fn only_candle(&self) -> Option<&'static str> {
+        self.unfused.then_some("--unfused")
+    }
+
+    /// The tensors and what is known of them.
+    fn checkpoint(&self, quiet: bool) -> Result<Checkpoint> {
         let source = self.source()?;
         #[cfg(feature = "hub")]
         if let ModelSource::Hub(_) = source {
@@ -90,33 +113,17 @@ impl ModelArgs {
         Ok(source.open_local()?)
     }
 
-    /// Builds the network of a checkpoint, whose configuration may be adjusted.
-    ///
-    /// # Errors
-    /// As [`ModelArgs::open`].
-    pub fn load(
-        &self,
-        checkpoint: &Checkpoint,
-        device: &Device,
-        adjust: impl Fn(Config) -> Config,
-    ) -> Result<Model> {
-        let config = match &self.which {
+    /// The architecture of a checkpoint: as `--which` says, else as it says itself.
+    fn config(&self, checkpoint: &Checkpoint) -> Result<Config> {
+        match &self.which {
             // Its own config.json says the same, and more, where --which only chose it.
             Some(which) if self.model.is_some() || self.weights.is_some() => {
                 let named = named(which)?;
                 let fused = checkpoint.config().is_ok_and(|config| config.reparameterized);
-                Config { reparameterized: fused, ..named }
+                Ok(Config { reparameterized: fused, ..named })
             }
-            _ => checkpoint.config()?,
-        };
-        let mut net = checkpoint.ghostnet(Some(&adjust(config)), device)?;
-        if !self.unfused {
-            net.fuse()?;
+            _ => Ok(checkpoint.config()?),
         }
-        let classes = checkpoint.classes().unwrap_or_default();
-        let labels = Labels::of_model(checkpoint.timm_config(), classes)?;
-        let preprocess = self.preprocess(checkpoint)?;
-        Ok(Model { net, preprocess, labels, classes, origin: checkpoint.origin().to_owned() })
     }
 
     fn source(&self) -> Result<ModelSource> {

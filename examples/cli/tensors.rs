@@ -16,8 +16,8 @@ use std::path::Path;
 pub fn read_input(path: &Path, channels: usize, device: &Device) -> Result<Tensor> {
     let file = ModelSource::path(path.into())?.open_local()?;
     let invalid = |reason| Error::Config { origin: path.display().to_string(), reason };
-    let Some(input) = file.tensors().get("input") else {
-        let names: Vec<_> = file.tensors().keys().map(String::as_str).collect();
+    let Some(input) = file.tensor("input")? else {
+        let names: Vec<_> = file.names().collect();
         let reason = format!("expected a tensor named input, found {}", names.join(", "));
         return Err(invalid(reason).into());
     };

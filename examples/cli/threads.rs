@@ -1,8 +1,9 @@
 //! How many threads compute.
 //!
-//! candle takes its number of threads from the environment, once, and keeps a pool of its own
-//! that no rayon pool limits. So a program that is asked for another number starts itself anew
-//! with the environment that says so.
+//! Plans take the number that they are given, and pictures are decoded on rayon's pool. candle
+//! takes its number from the environment, once, and keeps a pool of its own that no rayon pool
+//! limits: a program that should compute on it with another number starts itself anew with the
+//! environment that says so.
 
 use anyhow::{Context, Result};
 use std::env;
@@ -11,7 +12,16 @@ use std::process::{Command, ExitStatus};
 /// What candle and rayon read.
 const VARIABLES: [&str; 2] = ["CANDLE_NUM_THREADS", "RAYON_NUM_THREADS"];
 
-/// Makes sure that this process computes with `threads`: returns only in one that does.
+/// Gives rayon's pool so many threads; to be called before it is used.
+///
+/// # Errors
+/// The pool exists already, or the system gives no threads.
+pub fn limit_pool(threads: u16) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
+    pool.build_global().with_context(|| format!("can't start {threads} threads"))
+}
+
+/// Makes sure that candle computes with `threads` here: returns only in a process where it does.
 ///
 /// # Errors
 /// The program can't be started again.

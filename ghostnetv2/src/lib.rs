@@ -17,18 +17,18 @@ mod model;
 pub mod ops;
 #[cfg(feature = "image")]
 pub mod picture;
+mod plan;
 #[cfg(feature = "image")]
 pub mod preprocess;
-mod plan;
 pub mod pyramid;
 pub mod weights;
 
 pub use config::{Config, MIN_SIDE, Version};
+pub use engine::plan::{PlanOptions, Precision, Timings};
 pub use error::{Error, Mismatch};
 pub use model::{
     GhostNet, ghostnet, ghostnet_no_final_layer, ghostnetv2, ghostnetv2_no_final_layer, ghostnetv3,
     ghostnetv3_no_final_layer,
 };
-pub use engine::plan::PlanOptions;
 pub use plan::Plan;
 pub use pyramid::{Backbone, FeatureInfo, Level, Pyramid, Taps};

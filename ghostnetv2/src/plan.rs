@@ -31,11 +31,7 @@ struct Layout {
 }
 
 impl Plan {
-    pub(crate) fn new(
-        network: Network,
-        shape: &[usize; 4],
-        options: &PlanOptions,
-    ) -> Result<Self> {
+    pub(crate) fn new(network: Network, shape: &[usize; 4], options: &PlanOptions) -> Result<Self> {
         let network = Arc::new(network);
         let first = Arc::new(lay_out(&network, *shape, options)?);
         let layouts = Mutex::new(VecDeque::from([Layout { plan: first.clone(), idle: vec![] }]));
@@ -48,8 +44,16 @@ impl Plan {
     /// # Errors
     /// An input that the network can't take.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut outputs = self.forward_all(x)?.into_iter();
-        outputs.next().ok_or_else(|| Error::Msg("a plan without outputs".into()))
+        first(self.tensors(x, None)?)
+    }
+
+    /// As [`Plan::forward`], and adds the time of each step to `timings`; the pictures of a batch
+    /// go through one by one.
+    ///
+    /// # Errors
+    /// As [`Plan::forward`].
+    pub fn forward_timed(&self, x: &Tensor, timings: &mut Timings) -> Result<Tensor> {
+        first(self.tensors(x, Some(timings))?)
     }
 
     /// All outputs.
@@ -57,19 +61,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::forward`].
     pub fn forward_all(&self, x: &Tensor) -> Result<Vec<Tensor>> {
-        let (b, c, h, w) = x.dims4()?;
-        let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
-        let (storage, layout) = x.storage_and_layout();
-        let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
-            (&*storage, layout.contiguous_offsets())
-        else {
-            bail!("an input that could not be read as f32 in memory")
-        };
-        let outputs = self.run([b, c, h, w], &values[start..end])?;
-        outputs
-            .into_iter()
-            .map(|(shape, values)| Tensor::from_vec(values, shape, &Device::Cpu))
-            .collect()
+        self.tensors(x, None)
     }
 
     /// All outputs without candle's tensors: shape and values of each.
@@ -77,12 +69,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::forward`], or `input` of another length than `shape` says.
     pub fn run(&self, shape: [usize; 4], input: &[f32]) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
-        self.with_layout(shape, |plan, scratch| {
-            let mut outputs = buffers(plan);
-            let mut slices: Vec<_> = outputs.iter_mut().map(|(_, v)| v.as_mut_slice()).collect();
-            plan.run(scratch, input, &mut slices).map_err(Error::wrap)?;
-            Ok(outputs)
-        })
+        self.outputs(shape, input, None)
     }
 
     /// As [`Plan::run`] for the first shape, timing each step; what it computes is dropped.
@@ -90,11 +77,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::run`].
     pub fn time(&self, input: &[f32], timings: &mut Timings) -> Result<()> {
-        self.with_layout(self.first.input_shape(), |plan, scratch| {
-            let mut outputs = buffers(plan);
-            let mut slices: Vec<_> = outputs.iter_mut().map(|(_, v)| v.as_mut_slice()).collect();
-            plan.run_timed(scratch, input, &mut slices, timings).map_err(Error::wrap)
-        })
+        self.outputs(self.first.input_shape(), input, Some(timings)).map(drop)
     }
 
     /// The layout of the first shape, for callers that hold memory and outputs themselves:
@@ -103,25 +86,53 @@ impl Plan {
         &self.first
     }
 
-    /// Runs `work` on the layout of a shape, with memory that nobody else uses meanwhile.
-    fn with_layout<T>(
+    fn tensors(&self, x: &Tensor, timings: Option<&mut Timings>) -> Result<Vec<Tensor>> {
+        let (b, c, h, w) = x.dims4()?;
+        let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
+        let (storage, layout) = x.storage_and_layout();
+        let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
+            (&*storage, layout.contiguous_offsets())
+        else {
+            bail!("an input that could not be read as f32 in memory")
+        };
+        let outputs = self.outputs([b, c, h, w], &values[start..end], timings)?;
+        outputs
+            .into_iter()
+            .map(|(shape, values)| Tensor::from_vec(values, shape, &Device::Cpu))
+            .collect()
+    }
+
+    fn outputs(
         &self,
         shape: [usize; 4],
-        work: impl FnOnce(&engine::plan::Plan, &mut Scratch) -> Result<T>,
-    ) -> Result<T> {
+        input: &[f32],
+        timings: Option<&mut Timings>,
+    ) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
         let (plan, scratch) = self.take(shape)?;
         let mut scratch = match scratch {
             Some(scratch) => scratch,
             None => plan.scratch().map_err(Error::wrap)?,
         };
-        let result = work(&plan, &mut scratch);
-        let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layout) = layouts.iter_mut().find(|layout| Arc::ptr_eq(&layout.plan, &plan)) {
-            layout.idle.push(scratch);
-        }
-        result
+        let mut outputs = buffers(&plan);
+        let mut slices: Vec<_> = outputs.iter_mut().map(|(_, v)| v.as_mut_slice()).collect();
+        let result = match timings {
+            Some(timings) => plan.run_timed(&mut scratch, input, &mut slices, timings),
+            None => plan.run(&mut scratch, input, &mut slices),
+        };
+        self.give_back(&plan, scratch);
+        result.map_err(Error::wrap)?;
+        Ok(outputs)
     }
 
+    /// Keeps the memory for the next run, unless the layout was dropped meanwhile.
+    fn give_back(&self, plan: &Arc<engine::plan::Plan>, scratch: Scratch) {
+        let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layout) = layouts.iter_mut().find(|layout| Arc::ptr_eq(&layout.plan, plan)) {
+            layout.idle.push(scratch);
+        }
+    }
+
+    /// The layout of a shape, and memory that nobody else uses, if there is some.
     fn take(&self, shape: [usize; 4]) -> Result<(Arc<engine::plan::Plan>, Option<Scratch>)> {
         let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
         let known = layouts.iter().position(|layout| layout.plan.input_shape() == shape);
@@ -140,6 +151,11 @@ impl Plan {
         layouts.truncate(KEPT);
         Ok(taken)
     }
+}
+
+fn first(outputs: Vec<Tensor>) -> Result<Tensor> {
+    let first = outputs.into_iter().next();
+    first.ok_or_else(|| Error::Msg("a plan without outputs".into()))
 }
 
 /// Shape and room for each output.

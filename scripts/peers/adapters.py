@@ -1,9 +1,9 @@
 """One function for each peer that runs in Python: loads the network and returns how to run it.
 
-Each takes the folder of the network, the pictures [B, 3, H, W] and the number of threads, and returns the forward pass over
-these pictures and the precision it computes in. A forward takes its input from the array and ends with the logits as an array.
-Imports are inside, so that a cold start pays only for its own. Settings are those that a user who wants speed would choose,
-and the defaults otherwise; in particular each library's threads wait for work as they please.
+Each takes the folder of the network, the pictures [B, 3, H, W] and the number of threads, and returns the forward pass
+over these pictures and the precision it computes in. A forward takes its input from the array and ends with the logits
+as an array. Imports are inside, so that a cold start pays only for its own. Settings are those that a user who wants
+speed would choose, and the defaults otherwise; in particular each library's threads wait for work as they please.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,6 @@ Forward = Callable[[], np.ndarray]
 
 def pytorch(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
     import torch
-
     from export import load_network
 
     torch.set_num_threads(threads)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the network that all peers run, or one peer's form of it. A program of its own, so that no converter can stop another.
+"""Makes the network that all peers run, or one peer's form of it: a program, so that no converter can stop another.
 
-  export.py FOLDER network NAME           model.safetensors (timm's names) and config.json, from timm with seeded weights
-  export.py FOLDER pictures BATCH SIZE    bBATCH/input.f32, logits.f32 and input.safetensors: a batch, and what PyTorch says
-  export.py FOLDER FORMAT BATCH SIZE      the network for that batch: onnx, openvino, ncnn, litert or litert-repaired
+  export.py FOLDER network NAME         model.safetensors (timm's names), config.json: timm's network, seeded weights
+  export.py FOLDER pictures BATCH SIZE  bBATCH/input.f32, logits.f32, input.safetensors: a batch, PyTorch's logits
+  export.py FOLDER FORMAT BATCH SIZE    the network for that batch: onnx, openvino, ncnn, litert or litert-repaired
 
-The weights are those that timm starts with. Its batch-norms would leave the pictures hardly any influence, so that a wrong
-resize could hide in the rounding: they get random gains and shifts, and the statistics of a batch of pictures.
+The weights are those that timm starts with. Its batch-norms would leave the pictures hardly any influence, so that a
+wrong resize could hide in the rounding: they get random gains and shifts, and the statistics of a batch of pictures.
 """
 
 import json
@@ -69,10 +69,8 @@ def make_pictures(folder: Path, batch: int, size: int) -> None:
 
 
 def to_onnx(model: torch.nn.Module, images: torch.Tensor, at: Path) -> None:
-    torch.onnx.export(
-        model, (images,), at / "model.onnx", opset_version=OPSET, input_names=["input"], output_names=["logits"],
-        dynamo=False,
-    )
+    names = {"input_names": ["input"], "output_names": ["logits"]}
+    torch.onnx.export(model, (images,), at / "model.onnx", opset_version=OPSET, external_data=False, **names)
 
 
 def to_openvino(_model: torch.nn.Module, _images: torch.Tensor, at: Path) -> None:

@@ -1,33 +1,23 @@
 #!/usr/bin/env python3
-"""A peer in a process of its own: worker.py ADAPTER FOLDER BATCH SIZE THREADS. What `rten/main.rs` is for the peer rten.
+"""A peer in a process of its own: worker.py ADAPTER FOLDER BATCH SIZE THREADS. For rten it is `rten/main.rs`.
 
-Loads, runs once, and writes one line of JSON: `precision`, `error` (largest difference from PyTorch's logits as a part of
-their range), `after_start_ms` (to this result, from after Python has started and imported numpy) and `peak_mb`.
-Then, for every line with a number of seconds on standard input, runs as long, and writes a line with the milliseconds of
-every forward; the first after a pause only warms the caches and is left out. Ends with its input.
+Loads, runs once, and writes one line of JSON: `precision`, `error` (largest difference from PyTorch's logits as a part
+of their range) and `after_start_ms` (to this result, from when Python had started and imported numpy).
+Then, for every line with a number of seconds on standard input, runs as long, and writes a line with the milliseconds
+of every forward; the first after a pause only warms the caches and is left out. Ends with its input.
 """
 
+import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 STARTED = time.perf_counter()
 
-import json  # noqa: E402  what follows is the peer's own start
-from pathlib import Path  # noqa: E402
-
-import adapters  # noqa: E402
-
-
-def peak_mb() -> float | None:
-    """The most memory that this process has had resident, where the system tells."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+import adapters  # noqa: E402  from here on, the peer's own start
 
 
 def timed(forward: adapters.Forward, seconds: float) -> list[float]:
@@ -53,8 +43,7 @@ def main() -> None:
     after_start = 1000 * (time.perf_counter() - STARTED)
     expected = np.fromfile(folder / f"b{batch}" / "logits.f32", np.float32).reshape(found.shape)
     error = float(np.abs(found - expected).max() / np.ptp(expected))
-    report = {"precision": precision, "error": error, "after_start_ms": after_start, "peak_mb": peak_mb()}
-    print(json.dumps(report), file=answers)
+    print(json.dumps({"precision": precision, "error": error, "after_start_ms": after_start}), file=answers)
     for line in sys.stdin:
         print(json.dumps(timed(forward, float(line))), file=answers)
 

@@ -8,6 +8,8 @@ mod fixture;
 #[allow(dead_code)]
 mod formula;
 
+mod backends;
+mod bench;
 mod classify;
 mod evaluate;
 mod faults;

@@ -104,7 +104,8 @@ impl GhostModule {
         let (primary, cheap) = (self.primary_conv.folded()?, self.cheap_operation.folded()?);
         let kernel = self.cheap_operation.window()?.kernel;
         let cheap = (kernel, cheap.get());
-        net.ghost((x, scale), self.out_channels, primary.get(), cheap, act, join).map_err(Error::wrap)
+        net.ghost((x, scale), self.out_channels, primary.get(), cheap, act, join)
+            .map_err(Error::wrap)
     }
 
     pub(crate) fn fuse(&mut self) -> Result<()> {

@@ -18,18 +18,10 @@ pub(crate) struct ClassifierHead {
 
 impl ClassifierHead {
     pub(crate) fn new(cfg: &Config, classes: Option<usize>, vb: &VarBuilder) -> Result<Self> {
-        let last_row = STAGES[STAGES.len() - 1].last().map_or(LAST, |row| row.out);
-        let (trunk, last) = (cfg.channels(last_row), cfg.channels(LAST));
-        let pointwise = |from, to| ConvSpec::pointwise(from, to, cfg.convolution);
-        let block = vb.pp("blocks.9.0");
-        let classifier = match classes {
-            Some(classes) => Some(linear(HEAD, classes, vb.pp("classifier"))?),
-            None => None,
-        };
         Ok(Self {
-            conv_bn: pointwise(trunk, last).conv_bn(block.pp("conv"), block.pp("bn1"))?,
-            conv_head: pointwise(last, HEAD).conv_with_bias(vb.pp("conv_head"))?,
-            classifier,
+            conv_bn: conv_bn(cfg, vb)?,
+            conv_head: conv_head(cfg, vb)?,
+            classifier: classes.map(|classes| classifier(classes, vb)).transpose()?,
             dropout: cfg.dropout,
         })
     }
@@ -46,17 +38,55 @@ impl ClassifierHead {
 
     /// Adds the head to a plan.
     pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
-        let (conv, head) = (self.conv_bn.folded()?, self.conv_head.folded()?);
-        let y = net.pointwise(x, conv.get(), Activation::Relu, None).map_err(Error::wrap)?;
-        let y = net.global_pool(y).map_err(Error::wrap)?;
-        let y = net.linear(y, head.get(), Activation::Relu).map_err(Error::wrap)?;
-        let Some(classifier) = &self.classifier else { return Ok(y) };
-        let weight = classifier.weight();
-        let bias = match classifier.bias() {
-            Some(bias) => bias.clone(),
-            None => Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device())?,
-        };
-        let weights = Folded::new(weight, &bias)?;
-        net.linear(y, weights.get(), Activation::Identity).map_err(Error::wrap)
+        let y = lower_pooled(&self.conv_bn, net, x)?;
+        let y = lower_features(&self.conv_head, net, y)?;
+        match &self.classifier {
+            Some(classifier) => lower_scores(classifier, net, y),
+            None => Ok(y),
+        }
     }
+
+    /// As [`ClassifierHead::new`] and [`ClassifierHead::lower`], with one layer in memory at a time.
+    pub(crate) fn lower_from(
+        cfg: &Config,
+        classes: usize,
+        vb: &VarBuilder,
+        net: &mut NetworkBuilder,
+        x: Value,
+    ) -> Result<Value> {
+        let y = lower_pooled(&conv_bn(cfg, vb)?, net, x)?;
+        let y = lower_features(&conv_head(cfg, vb)?, net, y)?;
+        lower_scores(&classifier(classes, vb)?, net, y)
+    }
+}
+
+/// `blocks.9`.
+fn conv_bn(cfg: &Config, vb: &VarBuilder) -> Result<ConvBn> {
+    let last_row = STAGES[STAGES.len() - 1].last().map_or(LAST, |row| row.out);
+    let (trunk, last) = (cfg.channels(last_row), cfg.channels(LAST));
+    let block = vb.pp("blocks.9.0");
+    ConvSpec::pointwise(trunk, last, cfg.convolution).conv_bn(block.pp("conv"), block.pp("bn1"))
+}
+
+fn conv_head(cfg: &Config, vb: &VarBuilder) -> Result<Conv2d> {
+    let spec = ConvSpec::pointwise(cfg.channels(LAST), HEAD, cfg.convolution);
+    spec.conv_with_bias(vb.pp("conv_head"))
+}
+
+fn classifier(classes: usize, vb: &VarBuilder) -> Result<Linear> {
+    linear(HEAD, classes, vb.pp("classifier"))
+}
+
+fn lower_pooled(conv_bn: &ConvBn, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    let y = net.pointwise(x, conv_bn.folded()?.get(), Activation::Relu, None);
+    net.global_pool(y.map_err(Error::wrap)?).map_err(Error::wrap)
+}
+
+fn lower_features(conv_head: &Conv2d, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    net.linear(x, conv_head.folded()?.get(), Activation::Relu).map_err(Error::wrap)
+}
+
+fn lower_scores(classifier: &Linear, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    let weights = Folded::new(classifier.weight(), classifier.bias())?;
+    net.linear(x, weights.get(), Activation::Identity).map_err(Error::wrap)
 }

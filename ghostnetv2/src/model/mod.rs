@@ -54,9 +54,7 @@ impl GhostNet {
     /// # Errors
     /// A configuration that [`Config::check`] refuses, no classes, or what `vb` says of a weight.
     pub fn new(cfg: &Config, classes: usize, vb: VarBuilder) -> Result<Self> {
-        if classes == 0 {
-            bail!("0 classes: expected at least 1, or GhostNet::no_final_layer")
-        }
+        check_classes(classes)?;
         Self::build(cfg, Some(classes), vb)
     }
 
@@ -129,6 +127,27 @@ impl GhostNet {
         Plan::new(net.build(&[scores]), shape, options)
     }
 
+    /// A plan straight from the weights: the same as [`GhostNet::new`] and then
+    /// [`GhostNet::plan`], but block by block, so that the network's tensors are never in memory
+    /// all together. V3's branches are summed.
+    ///
+    /// # Errors
+    /// As these two.
+    pub fn plan_from(
+        cfg: &Config,
+        classes: usize,
+        vb: VarBuilder,
+        shape: &[usize; 4],
+        options: &PlanOptions,
+    ) -> Result<Plan> {
+        check_classes(classes)?;
+        let (mut net, x) = NetworkBuilder::new(options, cfg.in_channels);
+        let maps = Trunk::lower_from(cfg, &vb, &mut net, x, &[Node::LAST])?;
+        let Some(&last) = maps.last() else { bail!("no map was computed") };
+        let scores = ClassifierHead::lower_from(cfg, classes, &vb, &mut net, last)?;
+        Plan::new(net.build(&[scores]), shape, options)
+    }
+
     /// All five pyramid levels and the class scores, in one pass.
     ///
     /// # Shapes
@@ -157,6 +176,13 @@ impl ModuleT for GhostNet {
             _ => bail!("no map was computed"),
         }
     }
+}
+
+fn check_classes(classes: usize) -> Result<()> {
+    if classes == 0 {
+        bail!("0 classes: expected at least 1, or GhostNet::no_final_layer")
+    }
+    Ok(())
 }
 
 fn func(model: GhostNet) -> Func<'static> {

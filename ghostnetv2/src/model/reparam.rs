@@ -32,10 +32,10 @@ impl ConvUnit {
     }
 
     /// For a plan: branches summed, batch-norm folded.
-    pub(crate) fn folded(&self) -> Result<Folded> {
+    pub(crate) fn folded(&self) -> Result<Folded<'_>> {
         match self {
             Self::ConvBn(unit) => unit.folded(),
-            Self::Branches(unit) => unit.fused()?.folded(),
+            Self::Branches(unit) => Ok(unit.fused()?.folded()?.into_owned()),
             Self::Fused(conv) => conv.folded(),
         }
     }
@@ -44,7 +44,7 @@ impl ConvUnit {
     pub(crate) fn window(&self) -> Result<Window> {
         match self {
             Self::ConvBn(unit) => unit.conv.window(),
-            Self::Branches(unit) => unit.fused()?.window(),
+            Self::Branches(unit) => Ok(unit.spec.window()),
             Self::Fused(conv) => conv.window(),
         }
     }

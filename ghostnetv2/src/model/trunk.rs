@@ -1,11 +1,13 @@
 //! Stem and bottleneck stages, up to the deepest map that is asked for.
 
-use super::bottleneck::Bottleneck;
-use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec, Folded};
-use crate::config::{Config, MIN_SIDE, STAGES, STEM, WITHOUT_DFC};
+use super::bottleneck::{Bottleneck, Place};
+use super::layers::{BatchNorm2d, Conv2d, ConvSpec};
+use crate::config::{Config, MIN_SIDE, STAGES, STEM, Version, WITHOUT_DFC};
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use engine::plan::{Activation, NetworkBuilder, Value, Window};
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
 
 /// A place in the trunk whose output can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +29,14 @@ impl Node {
         }
     }
 
+    /// How many stages its output needs.
+    fn stages(self) -> usize {
+        match self {
+            Self::ConvStem => 0,
+            Self::Stage(i) => i + 1,
+        }
+    }
+
     /// Channels and stride of the output.
     pub(crate) fn channels_and_stride(self, cfg: &Config) -> (usize, usize) {
         match self {
@@ -43,8 +53,7 @@ impl Node {
 /// The stem and `blocks.0` to at most `blocks.8`.
 #[derive(Clone, Debug)]
 pub(crate) struct Trunk {
-    conv_stem: Conv2d,
-    bn1: BatchNorm2d,
+    stem: Stem,
     stages: Vec<Vec<Bottleneck>>,
 }
 
@@ -52,37 +61,12 @@ impl Trunk {
     /// Builds what the output of `last` needs.
     pub(crate) fn new(cfg: &Config, last: Node, vb: &VarBuilder) -> Result<Self> {
         cfg.check()?;
-        let stem = cfg.channels(STEM);
-        let spec = ConvSpec {
-            in_channels: cfg.in_channels,
-            out_channels: stem,
-            kernel: (3, 3),
-            stride: 2,
-            depthwise: false,
-            algorithm: cfg.convolution,
-        };
-        let needed = match last {
-            Node::ConvStem => 0,
-            Node::Stage(i) => i + 1,
-        };
-        let (mut in_channels, mut index) = (stem, 0);
-        let mut stages = Vec::with_capacity(needed);
-        for (s, rows) in STAGES.iter().take(needed).enumerate() {
-            let mut stage = Vec::with_capacity(rows.len());
-            for (i, row) in rows.iter().enumerate() {
-                let dfc = cfg.version != crate::Version::V1 && index >= WITHOUT_DFC;
-                let vb = vb.pp(format!("blocks.{s}.{i}"));
-                stage.push(Bottleneck::new(cfg, row, in_channels, dfc, vb)?);
-                in_channels = cfg.channels(row.out);
-                index += 1;
-            }
-            stages.push(stage);
+        let stem = Stem::new(cfg, vb)?;
+        let mut stages = vec![Vec::new(); last.stages()];
+        for place in places(cfg, last) {
+            stages[place.stage].push(Bottleneck::new(cfg, &place, vb)?);
         }
-        Ok(Self {
-            conv_stem: spec.conv(vb.pp("conv_stem"))?,
-            bn1: BatchNorm2d::new(stem, vb.pp("bn1"))?,
-            stages,
-        })
+        Ok(Self { stem, stages })
     }
 
     /// The outputs of `nodes`, which are sorted; nothing behind the last of them is computed.
@@ -90,14 +74,14 @@ impl Trunk {
         self.check_input(x)?;
         let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
         let mut outputs = Vec::with_capacity(nodes.len());
-        let y = self.conv_stem.forward(x)?; // [B, 16, H/2, W/2]
+        let y = self.stem.conv.forward(x)?; // [B, 16, H/2, W/2]
         if nodes.contains(&Node::ConvStem) {
             outputs.push(y.clone());
         }
         if last == Node::ConvStem {
             return Ok(outputs);
         }
-        let mut y = self.bn1.forward_t(&y, train)?.relu()?;
+        let mut y = self.stem.norm.forward_t(&y, train)?.relu()?;
         for (i, stage) in self.stages.iter().enumerate() {
             for bottleneck in stage {
                 y = bottleneck.forward_t(&y, train)?;
@@ -119,34 +103,23 @@ impl Trunk {
         x: Value,
         nodes: &[Node],
     ) -> Result<Vec<Value>> {
+        let blocks = self.stages.iter().enumerate();
+        let blocks = blocks.flat_map(|(stage, blocks)| blocks.iter().map(move |b| Ok((stage, b))));
+        lower(&self.stem, blocks, net, x, nodes)
+    }
+
+    /// As [`Trunk::new`] and [`Trunk::lower`], with one bottleneck in memory at a time.
+    pub(crate) fn lower_from(
+        cfg: &Config,
+        vb: &VarBuilder,
+        net: &mut NetworkBuilder,
+        x: Value,
+        nodes: &[Node],
+    ) -> Result<Vec<Value>> {
+        cfg.check()?;
         let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
-        let mut values = Vec::with_capacity(nodes.len());
-        let window = self.conv_stem.window()?;
-        let mut y = if nodes.contains(&Node::ConvStem) {
-            // The level is read before its batch-norm, which then is a step of its own.
-            let stem = self.conv_stem.folded()?;
-            let raw = net.conv(x, window, stem.get(), Activation::Identity).map_err(Error::wrap)?;
-            values.push(raw);
-            let (scale, shift) = self.bn1.affine()?;
-            let norm = Folded::new(&scale, &shift)?;
-            let window = Window::same((1, 1), 1);
-            net.depthwise(raw, window, norm.get(), Activation::Relu).map_err(Error::wrap)?
-        } else {
-            let stem = ConvBn { conv: self.conv_stem.clone(), norm: self.bn1.clone() }.folded()?;
-            net.conv(x, window, stem.get(), Activation::Relu).map_err(Error::wrap)?
-        };
-        for (i, stage) in self.stages.iter().enumerate().filter(|_| last != Node::ConvStem) {
-            for bottleneck in stage {
-                y = bottleneck.lower(net, y)?;
-            }
-            if nodes.contains(&Node::Stage(i)) {
-                values.push(y);
-            }
-            if last == Node::Stage(i) {
-                break;
-            }
-        }
-        Ok(values)
+        let build = |place: Place| Ok((place.stage, Bottleneck::new(cfg, &place, vb)?));
+        lower(&Stem::new(cfg, vb)?, places(cfg, last).map(build), net, x, nodes)
     }
 
     /// Fuses the branches of V3; V1 and V2 have none.
@@ -156,14 +129,11 @@ impl Trunk {
 
     /// Drops the stages that the output of `last` does not need.
     pub(crate) fn truncate(&mut self, last: Node) {
-        self.stages.truncate(match last {
-            Node::ConvStem => 0,
-            Node::Stage(i) => i + 1,
-        });
+        self.stages.truncate(last.stages());
     }
 
     pub(crate) fn in_channels(&self) -> Result<usize> {
-        self.conv_stem.weight.dim(1)
+        self.stem.conv.weight.dim(1)
     }
 
     fn check_input(&self, x: &Tensor) -> Result<()> {
@@ -177,4 +147,76 @@ impl Trunk {
         }
         Ok(())
     }
+}
+
+/// `conv_stem` and `bn1`.
+#[derive(Clone, Debug)]
+struct Stem {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl Stem {
+    fn new(cfg: &Config, vb: &VarBuilder) -> Result<Self> {
+        let spec = ConvSpec {
+            in_channels: cfg.in_channels,
+            out_channels: cfg.channels(STEM),
+            kernel: (3, 3),
+            stride: 2,
+            depthwise: false,
+            algorithm: cfg.convolution,
+        };
+        let norm = BatchNorm2d::new(spec.out_channels, vb.pp("bn1"))?;
+        Ok(Self { conv: spec.conv(vb.pp("conv_stem"))?, norm })
+    }
+}
+
+/// The rows of the table up to `last`.
+fn places(cfg: &Config, last: Node) -> impl Iterator<Item = Place> {
+    let rows = STAGES.iter().take(last.stages()).enumerate().flat_map(|(stage, rows)| {
+        rows.iter().enumerate().map(move |(index, row)| (stage, index, row))
+    });
+    let mut in_channels = cfg.channels(STEM);
+    rows.enumerate().map(move |(number, (stage, index, row))| {
+        let dfc = cfg.version != Version::V1 && number >= WITHOUT_DFC;
+        let place = Place { stage, index, row, in_channels, dfc };
+        in_channels = cfg.channels(row.out);
+        place
+    })
+}
+
+/// Adds a stem and bottlenecks, each with its stage, to a plan; the values of `nodes`.
+fn lower<B: Borrow<Bottleneck>>(
+    stem: &Stem,
+    blocks: impl Iterator<Item = Result<(usize, B)>>,
+    net: &mut NetworkBuilder,
+    x: Value,
+    nodes: &[Node],
+) -> Result<Vec<Value>> {
+    let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
+    let mut ends = BTreeMap::new();
+    let window = stem.conv.window()?;
+    let mut y = if nodes.contains(&Node::ConvStem) {
+        // The level is read before its batch-norm, which then is a step of its own.
+        let conv = stem.conv.folded()?;
+        let raw = net.conv(x, window, conv.get(), Activation::Identity).map_err(Error::wrap)?;
+        ends.insert(Node::ConvStem, raw);
+        let window = Window::same((1, 1), 1);
+        let norm = stem.norm.folded()?;
+        net.depthwise(raw, window, norm.get(), Activation::Relu).map_err(Error::wrap)?
+    } else {
+        let conv = stem.conv.folded()?.then(&stem.norm.folded()?);
+        net.conv(x, window, conv.get(), Activation::Relu).map_err(Error::wrap)?
+    };
+    for block in blocks {
+        let (stage, block) = block?;
+        if stage >= last.stages() {
+            break;
+        }
+        y = block.borrow().lower(net, y)?;
+        ends.insert(Node::Stage(stage), y);
+    }
+    let value = |node| ends.get(node).copied();
+    let values: Option<_> = nodes.iter().map(value).collect();
+    values.ok_or_else(|| Error::Msg("a map behind the last one was asked for".into()))
 }

@@ -1,18 +1,16 @@
 //! Which GhostNet the tensors of a file belong to, from their names and shapes.
 
+use super::file::TensorFile;
 use crate::config::{Config, LAST, STAGES, STEM, Version};
-use candle::Tensor;
-use std::collections::BTreeMap;
 
 /// Widths that people publish, tried before all others.
 const PUBLISHED: [u32; 4] = [100, 130, 160, 50];
 
 /// The configuration that fits the stem, the last stage and the head, or none.
-pub(super) fn config(tensors: &BTreeMap<String, Tensor>) -> Option<Config> {
-    let dims = |name: &str| tensors.get(name).map(Tensor::dims);
-    let stem = dims("conv_stem.weight")?;
+pub(super) fn config(file: &TensorFile) -> Option<Config> {
+    let stem = file.dims("conv_stem.weight")?;
     let (stem, in_channels) = (*stem.first()?, *stem.get(1)?);
-    let has = |part: &str| tensors.keys().any(|name| name.contains(part));
+    let has = |part: &str| file.names().any(|name| name.contains(part));
     let reparameterized = has("primary_conv.0.bias");
     let version = if has("_rpr_") || reparameterized {
         Version::V3
@@ -22,7 +20,7 @@ pub(super) fn config(tensors: &BTreeMap<String, Tensor>) -> Option<Config> {
         Version::V1
     };
     let last_row = STAGES[STAGES.len() - 1].last()?.out;
-    let head = dims("blocks.9.0.conv.weight").map(|d| (d.first().copied(), d.get(1).copied()));
+    let head = file.dims("blocks.9.0.conv.weight").map(|d| (d.first().copied(), d.get(1).copied()));
     let fits = |config: &Config| {
         config.channels(STEM) == stem
             && head.is_none_or(|head| {

@@ -1,16 +1,18 @@
 //! A `VarBuilder` that keeps account of what the network asks for, so that all problems of a
 //! checkpoint come out together and none is passed over.
 
+use super::file::TensorFile;
+use crate::Error;
 use crate::error::Mismatch;
 use candle::{DType, Device, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tensors of a checkpoint and what happened to them.
 #[derive(Clone)]
 pub(super) struct Ledger {
-    tensors: Arc<BTreeMap<String, Tensor>>,
+    file: Arc<TensorFile>,
     account: Arc<Mutex<Account>>,
 }
 
@@ -18,26 +20,39 @@ pub(super) struct Ledger {
 struct Account {
     used: BTreeSet<String>,
     mismatch: Mismatch,
+    /// Values that are none.
+    problems: Vec<String>,
+    /// What kept a tensor from being read.
+    failure: Option<Error>,
 }
 
 impl Ledger {
-    pub(super) fn new(tensors: Arc<BTreeMap<String, Tensor>>) -> Self {
-        Self { tensors, account: Arc::default() }
+    pub(super) fn new(file: Arc<TensorFile>) -> Self {
+        Self { file, account: Arc::default() }
     }
 
     pub(super) fn var_builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())
     }
 
-    /// What did not fit, with the tensors that nobody asked for.
-    pub(super) fn close(self) -> Mismatch {
-        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What is wrong with the file: it can't be read, has values that are none, or does not fit,
+    /// which tensors that nobody asked for are part of.
+    pub(super) fn close(self) -> std::result::Result<(), Error> {
+        let account = &mut *self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = account.failure.take() {
+            return Err(failure);
+        }
+        if !account.problems.is_empty() {
+            account.problems.sort();
+            let problems = std::mem::take(&mut account.problems);
+            return Err(Error::Values { origin: self.file.origin().into(), problems });
+        }
         let mut mismatch = std::mem::take(&mut account.mismatch);
-        let unused = self.tensors.keys().filter(|name| !account.used.contains(*name));
-        mismatch.unexpected = unused.cloned().collect();
+        let unused = self.file.names().filter(|name| !account.used.contains(*name));
+        mismatch.unexpected = unused.map(str::to_owned).collect();
         mismatch.missing.sort();
         mismatch.shapes.sort();
-        mismatch
+        if mismatch.is_empty() { Ok(()) } else { Err(Error::Mismatch(Box::new(mismatch))) }
     }
 
     fn record(&self, entry: impl FnOnce(&mut Account)) {
@@ -46,32 +61,44 @@ impl Ledger {
 }
 
 impl SimpleBackend for Ledger {
-    /// A tensor that is missing or of another shape is noted and zeros stand in for it, so that
-    /// building goes on to the next problem; [`Ledger::close`] then fails the load.
+    /// A tensor that is missing, of another shape or not of numbers is noted and zeros stand in
+    /// for it, so that building goes on to the next problem; [`Ledger::close`] then fails the load.
     fn get(&self, s: Shape, name: &str, _: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
         self.record(|account| _ = account.used.insert(name.into()));
-        match self.tensors.get(name) {
-            Some(tensor) if tensor.shape() == &s => tensor.to_device(dev)?.to_dtype(dtype),
-            Some(tensor) => {
-                let shapes = (name.into(), s.dims().to_vec(), tensor.dims().to_vec());
+        match self.file.dims(name) {
+            Some(dims) if dims == s.dims() => match self.file.read(name) {
+                Ok(Some(values)) => {
+                    return Tensor::from_vec(values, s, &Device::Cpu)?
+                        .to_device(dev)?
+                        .to_dtype(dtype);
+                }
+                Ok(None) => {}
+                Err(Error::Values { problems, .. }) => {
+                    self.record(|account| account.problems.extend(problems));
+                }
+                Err(failure) => {
+                    let text = failure.to_string();
+                    self.record(|account| account.failure = Some(failure));
+                    candle::bail!("{text}")
+                }
+            },
+            Some(dims) => {
+                let shapes = (name.into(), s.dims().to_vec(), dims.to_vec());
                 self.record(|account| account.mismatch.shapes.push(shapes));
-                Tensor::zeros(s, dtype, dev)
             }
-            None => {
-                self.record(|account| account.mismatch.missing.push(name.into()));
-                Tensor::zeros(s, dtype, dev)
-            }
+            None => self.record(|account| account.mismatch.missing.push(name.into())),
         }
+        Tensor::zeros(s, dtype, dev)
     }
 
     fn get_unchecked(&self, name: &str, dtype: DType, dev: &Device) -> Result<Tensor> {
-        match self.tensors.get(name) {
-            Some(tensor) => self.get(tensor.shape().clone(), name, Init::Const(0.), dtype, dev),
+        match self.file.dims(name) {
+            Some(dims) => self.get(dims.into(), name, Init::Const(0.), dtype, dev),
             None => candle::bail!("no tensor {name}"),
         }
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
+        self.file.dims(name).is_some()
     }
 }

@@ -1,10 +1,12 @@
 //! Checkpoints: where they are, what is in them, and whether they fit.
 //!
 //! A [`ModelSource`] says where (a name on the hub, a folder, a file); opening it gives a
-//! [`Checkpoint`], whose tensors are checked; loading it into a network fails with all missing,
-//! unexpected and mis-shaped tensors in one message, or gives a network with every weight set.
+//! [`Checkpoint`], whose tensors are read when a network asks for them; loading fails with all
+//! missing, unexpected and mis-shaped tensors in one message, or with all values that are not
+//! numbers, or gives a network with every weight set.
 
 mod checkpoint;
+mod file;
 mod format;
 mod infer;
 mod ledger;

@@ -1,8 +1,9 @@
 //! Where a model comes from: a name on the hub, a folder, a file, or the program itself.
 
+use super::file::open_file;
 use super::{Checkpoint, TimmConfig};
 use crate::{Config, Error};
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,7 @@ const TAG: &str = "in1k";
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 
-/// Larger files are no checkpoint of these networks; also ends reads of endless devices.
-const MAX_WEIGHTS: u64 = 4 << 30;
+/// Larger files are no `config.json`.
 const MAX_CONFIG: u64 = 64 << 20;
 
 /// Where a model comes from.
@@ -105,7 +105,7 @@ impl ModelSource {
         Err(unknown(text, "this program was built without the hub feature"))
     }
 
-    /// Reads weights and configuration, through `hub` where they are there.
+    /// Opens weights and reads the configuration, through `hub` where they are there.
     ///
     /// # Errors
     /// Whatever keeps the files from being found, read or trusted.
@@ -122,59 +122,41 @@ impl ModelSource {
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
-        let weights = hub.get(repo, WEIGHTS, None, progress)?;
-        read_weights(&weights, config)
+        Checkpoint::open(&hub.get(repo, WEIGHTS, None, progress)?, config)
     }
 
-    /// Reads weights and configuration from this machine.
+    /// Opens weights and reads the configuration from this machine.
     ///
     /// # Errors
-    /// As [`Checkpoint::from_bytes`] and [`TimmConfig::parse`]; a source on the hub.
+    /// As [`Checkpoint::open`] and [`TimmConfig::parse`]; a source on the hub.
     pub fn open_local(&self) -> Result<Checkpoint, Error> {
         match self {
             #[cfg(feature = "hub")]
             Self::Hub(repo) => Err(unknown(&repo.to_string(), "it is on the hub, not here")),
             Self::Folder(folder) => {
                 let config = read_config(&folder.join(CONFIG))?;
-                read_weights(&folder.join(WEIGHTS), Some(config))
+                Checkpoint::open(&folder.join(WEIGHTS), Some(config))
             }
             Self::File(file) => {
                 let beside = file.with_file_name(CONFIG);
                 let config = if beside.is_file() { Some(read_config(&beside)?) } else { None };
                 // Others use that name too.
-                read_weights(file, config.filter(TimmConfig::names_a_network))
+                Checkpoint::open(file, config.filter(TimmConfig::names_a_network))
             }
             Self::Embedded { name, weights, config } => {
                 let config = TimmConfig::parse(*name, config.as_bytes())?;
-                Checkpoint::from_bytes(*name, weights, Some(config))
+                Checkpoint::from_bytes(*name, *weights, Some(config))
             }
         }
     }
 }
 
 fn read_config(path: &Path) -> Result<TimmConfig, Error> {
-    TimmConfig::parse(path.display().to_string(), &read(path, MAX_CONFIG)?)
-}
-
-fn read_weights(path: &Path, config: Option<TimmConfig>) -> Result<Checkpoint, Error> {
-    Checkpoint::from_bytes(path.display().to_string(), &read(path, MAX_WEIGHTS)?, config)
-}
-
-/// A whole regular file, looked at before it is read: a pipe would block for ever.
-fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Io { path: path.into(), source };
-    let not_a_file = |reason: String| Error::NotAFile { path: path.into(), reason };
-    let meta = fs::metadata(path).map_err(io)?;
-    if !meta.is_file() {
-        let what = if meta.is_dir() { "a folder" } else { "not a regular file" };
-        return Err(not_a_file(format!("{what}: expected a file")));
-    }
-    if meta.len() > max {
-        return Err(not_a_file(format!("{} bytes: expected at most {max}", meta.len())));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-    File::open(path).map_err(io)?.take(max).read_to_end(&mut bytes).map_err(io)?;
-    Ok(bytes)
+    let (file, len) = open_file(path, MAX_CONFIG)?;
+    let mut text = Vec::with_capacity(len);
+    let read = file.take(MAX_CONFIG).read_to_end(&mut text);
+    read.map_err(|source| Error::Io { path: path.into(), source })?;
+    TimmConfig::parse(path.display().to_string(), &text)
 }
 
 fn unknown(name: &str, why: &str) -> Error {

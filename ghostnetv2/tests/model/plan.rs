@@ -130,7 +130,9 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     let net = GhostNet::new(&Config::v2(0.5), 10, Formula::default().var_builder())?;
     let options = PlanOptions::default();
     let plan = net.plan(&[1, 3, 64, 64], &options)?;
-    let x = |shape: (usize, usize, usize, usize)| Tensor::zeros(shape, candle::DType::F32, &Device::Cpu);
+    let x = |shape: (usize, usize, usize, usize)| {
+        Tensor::zeros(shape, candle::DType::F32, &Device::Cpu)
+    };
     for (error, expected) in [
         (net.plan(&[1, 3, 32, 64], &options).map(|_| ()), "at least 33"),
         (net.plan(&[1, 4, 64, 64], &options).map(|_| ()), "expected 3 channels"),

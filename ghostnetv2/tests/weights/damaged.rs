@@ -3,17 +3,17 @@
 use crate::files::{raw, serialized, tensors};
 use candle::{DType, Device, Tensor};
 use ghostnetv2::weights::Checkpoint;
-use ghostnetv2::{Config, Error};
+use ghostnetv2::{Config, Error, PlanOptions};
 use safetensors::Dtype;
 
 fn error(bytes: &[u8]) -> Error {
-    Checkpoint::from_bytes("w.safetensors", bytes, None).expect_err("was accepted")
+    Checkpoint::from_bytes("w.safetensors", bytes.to_vec(), None).expect_err("was accepted")
 }
 
 #[test]
 fn every_cut_of_a_small_file_is_refused() {
     let whole = raw("conv_stem.weight", Dtype::F32, &[2, 1], &[0; 8]);
-    assert!(Checkpoint::from_bytes("w", &whole, None).is_ok());
+    assert!(Checkpoint::from_bytes("w", whole.clone(), None).is_ok());
     for len in 0..whole.len() {
         let text = error(&whole[..len]).to_string();
         assert!(text.starts_with("w.safetensors"), "{len}: {text}");
@@ -64,10 +64,67 @@ fn values_must_be_numbers_and_variances_not_negative() {
     set(&mut tensors, "bn1.bias", f32::NAN);
     set(&mut tensors, "classifier.bias", f32::INFINITY);
     set(&mut tensors, "blocks.0.0.ghost1.primary_conv.1.running_var", -1e-3);
-    let text = error(&serialized(&tensors, DType::F32)).to_string();
-    for expected in ["bn1.bias: 4 of 4", "classifier.bias: 3 of 3", "primary_conv.1.running_var"] {
-        assert!(text.contains(expected), "{text}");
+    let file = serialized(&tensors, DType::F32);
+    let checkpoint = Checkpoint::from_bytes("w.safetensors", file, None).unwrap();
+    let (shape, options) = ([1, 3, 64, 64], PlanOptions::default());
+    for error in [
+        checkpoint.ghostnet(None, &Device::Cpu).map(drop).unwrap_err(),
+        checkpoint.plan(None, &shape, &options).map(drop).unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(text.starts_with("w.safetensors"), "{text}");
+        for expected in ["bn1.bias: 4 of 4", "classifier.bias: 3 of 3", "1.running_var: negative"] {
+            assert!(text.contains(expected), "{text}");
+        }
     }
+    assert!(matches!(checkpoint.tensor("bn1.bias"), Err(Error::Values { .. })));
+    assert!(checkpoint.tensor("bn1.weight").unwrap().is_some());
+    assert!(checkpoint.tensor("bn2.weight").unwrap().is_none());
+}
+
+#[test]
+fn one_bad_value_among_many_is_found_in_every_type() {
+    // Longer than what is read or converted at once.
+    for dtype in [DType::F32, DType::F16, DType::BF16, DType::F64] {
+        for place in [0, 511, 512, 30_000, 70_000] {
+            let mut values = vec![1f32; 70_001];
+            values[place] = f32::NAN;
+            let tensor = Tensor::from_vec(values, 70_001, &Device::Cpu).unwrap();
+            let file = serialized(&[("a".to_owned(), tensor)].into(), dtype);
+            let checkpoint = Checkpoint::from_bytes("w", file, None).unwrap();
+            let text = checkpoint.tensor("a").unwrap_err().to_string();
+            assert!(text.contains("a: 1 of 70001"), "{dtype:?} {place}: {text}");
+        }
+    }
+}
+
+#[test]
+fn every_type_reads_the_same_from_disk_and_from_memory() {
+    let values: Vec<f32> = (0..70_001).map(|i| (i % 2001) as f32 - 1000.0).collect();
+    let tensor = Tensor::from_vec(values.clone(), 70_001, &Device::Cpu).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for dtype in [DType::F32, DType::F16, DType::F64] {
+        let bytes = serialized(&[("a".to_owned(), tensor.clone())].into(), dtype);
+        let path = folder.path().join("w.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        let in_memory = Checkpoint::from_bytes("w", bytes, None).unwrap();
+        for checkpoint in [in_memory, Checkpoint::open(&path, None).unwrap()] {
+            let read = checkpoint.tensor("a").unwrap().unwrap();
+            assert_eq!(read.to_vec1::<f32>().unwrap(), values, "{dtype:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_after_it_was_opened_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let whole = serialized(&tensors(&Config::v2(0.25), 3), DType::F32);
+    std::fs::write(&path, &whole).unwrap();
+    let checkpoint = Checkpoint::open(&path, None).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let error = checkpoint.plan(None, &[1, 3, 64, 64], &PlanOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
 }
 
 #[test]
@@ -77,5 +134,5 @@ fn only_floats_are_weights() {
     assert!(matches!(error(&raw("a", Dtype::F8_E4M3, &[2], &[0; 2])), Error::Dtype { .. }));
     // PyTorch's counters are the one exception.
     let counters = raw("bn1.num_batches_tracked", Dtype::I64, &[], &[0; 8]);
-    assert!(Checkpoint::from_bytes("w", &counters, None).unwrap().tensors().is_empty());
+    assert_eq!(Checkpoint::from_bytes("w", counters, None).unwrap().names().count(), 0);
 }

@@ -4,17 +4,29 @@ use crate::files::{serialized, tensors};
 use crate::formula::plain;
 use candle::{DType, Device, Result, Tensor};
 use ghostnetv2::weights::Checkpoint;
-use ghostnetv2::{Config, Error, Level, Mismatch, Pyramid, Taps};
+use ghostnetv2::{Config, Error, Level, Mismatch, PlanOptions, Pyramid, Taps};
 
 fn checkpoint(config: &Config) -> Checkpoint {
-    Checkpoint::from_bytes("w", &serialized(&tensors(config, 5), DType::F32), None).unwrap()
+    Checkpoint::from_bytes("w", serialized(&tensors(config, 5), DType::F32), None).unwrap()
 }
 
 fn mismatch(checkpoint: &Checkpoint, config: &Config) -> Mismatch {
-    match checkpoint.ghostnet(Some(config), &Device::Cpu) {
-        Err(Error::Mismatch(mismatch)) => *mismatch,
-        other => panic!("expected a mismatch, found {other:?}"),
+    let plan = checkpoint.plan(Some(config), &[1, 3, 64, 64], &PlanOptions::default());
+    match (checkpoint.ghostnet(Some(config), &Device::Cpu), plan) {
+        (Err(Error::Mismatch(mismatch)), Err(Error::Mismatch(of_plan))) => {
+            assert_eq!(mismatch, of_plan);
+            *mismatch
+        }
+        other => panic!("expected mismatches, found {other:?}"),
     }
+}
+
+/// Class scores of the network and of its plan.
+fn scores(checkpoint: &Checkpoint, x: &Tensor) -> [Tensor; 2] {
+    let (b, c, h, w) = x.dims4().unwrap();
+    let plan = checkpoint.plan(None, &[b, c, h, w], &PlanOptions::default()).unwrap();
+    let net = checkpoint.ghostnet(None, &Device::Cpu).unwrap();
+    [net.forward(x).unwrap(), plan.forward(x).unwrap()]
 }
 
 #[test]
@@ -26,7 +38,7 @@ fn everything_that_differs_is_listed_at_once() {
     tensors.insert("conv_haed.bias".into(), moved);
     let wrong = Tensor::zeros((4, 3, 5, 5), DType::F32, &Device::Cpu).unwrap();
     tensors.insert("conv_stem.weight".into(), wrong);
-    let checkpoint = Checkpoint::from_bytes("w", &serialized(&tensors, DType::F32), None).unwrap();
+    let checkpoint = Checkpoint::from_bytes("w", serialized(&tensors, DType::F32), None).unwrap();
     let found = mismatch(&checkpoint, &Config::v2(0.25));
     assert_eq!(found.missing, ["blocks.8.3.se.conv_expand.bias", "bn1.weight", "conv_head.bias"]);
     assert_eq!(found.unexpected, ["conv_haed.bias"]);
@@ -60,7 +72,12 @@ fn the_network_is_told_from_the_tensors() {
         let checkpoint = checkpoint(&config);
         assert_eq!(checkpoint.classes(), Some(5));
         let found = checkpoint.config().unwrap();
-        assert!(checkpoint.ghostnet(None, &Device::Cpu).is_ok(), "{found:?} for {config:?}");
+        let x = plain("input", (1, config.in_channels, 40, 50)).unwrap();
+        let [net, plan] = scores(&checkpoint, &x);
+        let difference = (&net - plan).unwrap().abs().unwrap().max_all().unwrap();
+        let largest = net.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        let bound = 1e-4 * largest.max(1.0);
+        assert!(difference.to_scalar::<f32>().unwrap() <= bound, "{found:?} for {config:?}");
         assert_eq!(found.version, config.version);
         assert_eq!(found.reparameterized, config.reparameterized);
     }
@@ -72,7 +89,7 @@ fn half_precision_is_cast() -> Result<()> {
     let x = plain("input", (1, 3, 40, 40))?;
     let logits = |dtype| -> Result<Tensor> {
         let file = serialized(&tensors, dtype);
-        let net = Checkpoint::from_bytes("w", &file, None).unwrap().ghostnet(None, &Device::Cpu);
+        let net = Checkpoint::from_bytes("w", file, None).unwrap().ghostnet(None, &Device::Cpu);
         net.unwrap().forward(&x)
     };
     let exact = logits(DType::F32)?;
@@ -92,7 +109,7 @@ fn other_builders_load_with_the_same_checks() {
     });
     let body =
         needed.map(|(name, tensor)| (format!("backbone.body.{name}"), tensor.clone())).collect();
-    let checkpoint = Checkpoint::from_bytes("w", &serialized(&body, DType::F32), None).unwrap();
+    let checkpoint = Checkpoint::from_bytes("w", serialized(&body, DType::F32), None).unwrap();
     let load = |taps| {
         checkpoint.load(DType::F32, &Device::Cpu, |vb| {
             Pyramid::new(&Config::v2(0.25), taps, &[Level::C3, Level::C5], vb.pp("backbone.body"))

@@ -58,11 +58,8 @@ fn main() -> Result<()> {
     let peer = Peer::load(&folder, images, threads.parse()?)?;
     let logits = peer.forward()?;
     let after_start = started.elapsed().as_secs_f64() * 1000.0;
-    let error = difference(&logits.view(), &numbers(&folder.join("logits.f32"))?);
-    println!(
-        r#"{{"precision": "f32", "error": {error}, "after_start_ms": {after_start}, "peak_mb": {}}}"#,
-        peak_mb().map_or("null".into(), |mb| mb.to_string())
-    );
+    let error = difference(&logits.view(), &numbers(&folder.join("logits.f32"))?)?;
+    println!(r#"{{"precision": "f32", "error": {error}, "after_start_ms": {after_start}}}"#);
     for line in stdin().lines() {
         let times = peer.timed(Duration::try_from_secs_f64(line?.trim().parse()?)?)?;
         println!("{times:?}");
@@ -76,18 +73,17 @@ fn numbers(path: &Path) -> Result<Vec<f32>> {
     Ok(bytes.as_chunks::<4>().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect())
 }
 
-/// The largest difference, as a part of the range of what is expected.
-fn difference(found: &NdTensorView<f32, 2>, expected: &[f32]) -> f32 {
-    let (low, high) = expected
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    worst / (high - low)
-}
-
-/// The most memory that this process has had resident, where the system tells.
-fn peak_mb() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+/// The largest difference, as a part of the range of what is expected; NaN counts as the largest.
+fn difference(found: &NdTensorView<f32, 2>, expected: &[f32]) -> Result<f32> {
+    if found.len() != expected.len() {
+        return Err(format!("{} logits, expected {}", found.len(), expected.len()).into());
+    }
+    let most = |values: &mut dyn Iterator<Item = f32>| values.max_by(f32::total_cmp);
+    let worst = most(&mut found.iter().zip(expected).map(|(a, b)| (a - b).abs()));
+    let high = most(&mut expected.iter().copied());
+    let low = most(&mut expected.iter().map(|&value| -value)).map(|value| -value);
+    let (Some(worst), Some(high), Some(low)) = (worst, high, low) else {
+        return Err("no logits".into());
+    };
+    Ok(worst / (high - low))
 }

@@ -1,0 +1,70 @@
+//! Dense convolutions, of the input's planes and of maps.
+
+use engine::plan::{Activation, Window};
+use proptest::prelude::*;
+
+use crate::check::check;
+use crate::model::{INPUT, Model};
+use crate::strategies::{activations, cases, channels, windows_that_fit};
+
+fn of_input(channels: usize, window: Window, n: usize, activation: Activation) -> Model {
+    let mut model = Model::new(channels);
+    let y = model.conv(INPUT, window, n, activation);
+    model.outputs = vec![y];
+    model
+}
+
+#[test]
+fn stems() {
+    for size in [(1, 1), (2, 3), (7, 7), (32, 32), (33, 47), (64, 40)] {
+        for stride in [1, 2, 3] {
+            let window = Window::same((3, 3), stride);
+            check(&of_input(3, window, 16, Activation::Relu), size);
+            check(&of_input(1, Window::same((7, 7), stride), 5, Activation::Identity), size);
+        }
+    }
+}
+
+#[test]
+fn strides_that_skip_rows() {
+    for kernel in [(1, 1), (2, 2), (1, 3)] {
+        let window = Window { kernel, stride: 5, padding: (0, 0) };
+        check(&of_input(2, window, 9, Activation::Identity), (23, 16));
+    }
+}
+
+#[test]
+fn maps_that_need_several_bands() {
+    // A row of 900 pixels of 40 channels alone is larger than a band should be.
+    let (mut model, x) = Model::with_map(40);
+    let y = model.conv(x, Window::same((3, 3), 1), 3, Activation::Identity);
+    model.outputs = vec![y];
+    check(&model, (9, 900));
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn of_the_input(
+        (size, window) in windows_that_fit(),
+        channels in 1..6usize,
+        n in channels(),
+        activation in activations(),
+    ) {
+        check(&of_input(channels, window, n, activation), size);
+    }
+
+    #[test]
+    fn of_a_map(
+        (size, window) in windows_that_fit(),
+        channels in 1..20usize,
+        n in channels(),
+        activation in activations(),
+    ) {
+        let (mut model, x) = Model::with_map(channels);
+        let y = model.conv(x, window, n, activation);
+        model.outputs = vec![y];
+        check(&model, size);
+    }
+}

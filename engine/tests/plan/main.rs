@@ -1,0 +1,20 @@
+//! Plans against a naive oracle, through the public interface, on every instruction set that the
+//! CPU has and on several threads.
+
+mod check;
+mod conv;
+mod depthwise;
+mod dfc;
+mod errors;
+mod ghost;
+mod linear;
+mod listing;
+mod model;
+mod networks;
+mod oracle;
+mod outputs;
+mod pointwise;
+mod pool;
+mod precision;
+mod strategies;
+mod threads;

@@ -1,0 +1,118 @@
+//! Random networks of all operations: do maps that are still needed keep their memory?
+
+use engine::plan::Window;
+use proptest::prelude::*;
+
+use crate::check::check_batch;
+use crate::model::{INPUT, Id, Joint, Model};
+use crate::oracle::output_size;
+use crate::strategies::{ACTIVATIONS, cases};
+
+/// A layer as four numbers: which operation, on which value, how many channels, and what else.
+type Choice = (u8, u8, u8, u8);
+
+/// A network that grows by what fits its values.
+struct Growing {
+    model: Model,
+    /// Of each value: none for the input, which only a convolution can read, and for vectors.
+    sizes: Vec<Option<(usize, usize)>>,
+}
+
+impl Growing {
+    fn new(size: (usize, usize), channels: usize, n: usize) -> Self {
+        let mut model = Model::new(channels);
+        model.conv(INPUT, Window::same((3, 3), 1), n, ACTIVATIONS[0]);
+        Self { model, sizes: vec![None, Some(size)] }
+    }
+
+    fn maps(&self) -> Vec<Id> {
+        (0..self.sizes.len()).filter(|id| self.sizes[*id].is_some()).collect()
+    }
+
+    /// A map or vector for which `fits` holds, if there is one.
+    fn find(&self, choice: u8, fits: impl Fn(Id) -> bool) -> Option<Id> {
+        let fitting: Vec<Id> = (1..self.sizes.len()).filter(|id| fits(*id)).collect();
+        (!fitting.is_empty()).then(|| fitting[usize::from(choice) % fitting.len()])
+    }
+
+    /// Adds the layer that `choice` means, or nothing where it does not fit.
+    fn grow(&mut self, (operation, on, n, more): Choice) {
+        let maps = self.maps();
+        let x = maps[usize::from(on) % maps.len()];
+        let Some(size) = self.sizes[x] else { return };
+        let channels = self.model.channels.clone();
+        let n = usize::from(n % 37) + 1;
+        let activation = ACTIVATIONS[usize::from(more) % 4];
+        let stride = usize::from(more / 4 % 2) + 1;
+        let side = [1, 3, 5][usize::from(more / 8 % 3)];
+        let window = Window::same((side, [3, 1, 5][usize::from(more / 24 % 3)]), stride);
+        let to = output_size(window, size);
+        let vector = |id: Id| self.sizes[id].is_none();
+        let scale = self.find(more, |id| vector(id) && channels[id] == channels[x]);
+        let (model, size) = match operation % 10 {
+            0 => (self.model.conv(x, window, n, activation), to),
+            1 => (self.model.pointwise(x, n, activation, None), Some(size)),
+            2 => {
+                let add = self.find(more, |id| self.sizes[id] == Some(size));
+                let n = add.map_or(n, |add| channels[add]);
+                (self.model.pointwise(x, n, activation, add), Some(size))
+            }
+            3 => (self.model.depthwise(x, window, activation), to),
+            4 => {
+                let total = n + usize::from(on) % (n + 1);
+                let joint = Joint::None;
+                (self.model.ghost((x, scale), (n, total), side, activation, joint), Some(size))
+            }
+            5 => {
+                let add = self.find(more, |id| self.sizes[id] == Some(size));
+                let (total, joint) =
+                    add.map_or((n, Joint::None), |id| (channels[id], Joint::Add(id)));
+                let split = (total.div_ceil(2), total);
+                (self.model.ghost((x, scale), split, side, activation, joint), Some(size))
+            }
+            6 => {
+                let gate = self.find(more, |id| !vector(id));
+                let (total, joint) =
+                    gate.map_or((n, Joint::None), |id| (channels[id], Joint::Gate(id)));
+                let split = (total.div_ceil(2), total);
+                let made = self.model.ghost((x, scale), split, side, activation, joint);
+                if on % 2 == 0 {
+                    self.model.then_depthwise(window);
+                }
+                (made, if on % 2 == 0 { to } else { Some(size) })
+            }
+            7 => (self.model.dfc(x, n, window.kernel), Some(size)),
+            8 if size.0.min(size.1) > 1 => {
+                (self.model.avg_pool2x2(x), Some((size.0 / 2, size.1 / 2)))
+            }
+            _ => match self.find(more, |id| vector(id)) {
+                Some(vector) if on % 2 == 0 => (self.model.linear(vector, n, activation), None),
+                _ => (self.model.global_pool(x), None),
+            },
+        };
+        assert_eq!(model, self.sizes.len());
+        self.sizes.push(size);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(128))]
+
+    #[test]
+    fn equal_the_oracle(
+        size in (1..24usize, 1..24usize),
+        channels in 1..4usize,
+        batch in 1..4usize,
+        first in 1..33usize,
+        choices in prop::collection::vec(any::<Choice>(), 1..16),
+        outputs in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let mut growing = Growing::new(size, channels, first);
+        choices.into_iter().for_each(|choice| growing.grow(choice));
+        let Growing { mut model, sizes } = growing;
+        // The last value, so that nothing is left out, and some of those before.
+        model.outputs = vec![sizes.len() - 1];
+        model.outputs.extend(outputs.iter().map(|index| 1 + index.index(sizes.len() - 1)));
+        check_batch(&model, size, batch);
+    }
+}

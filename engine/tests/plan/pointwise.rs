@@ -1,0 +1,71 @@
+//! Pointwise convolutions, with and without a map to add.
+
+use engine::plan::Activation;
+use proptest::prelude::*;
+
+use crate::check::check;
+use crate::model::Model;
+use crate::strategies::{ACTIVATIONS, activations, cases, channels, sizes};
+
+fn pointwise(k: usize, n: usize, activation: Activation, add: bool) -> Model {
+    let (mut model, x) = Model::with_map(k);
+    let other = add.then(|| model.pointwise(x, n, Activation::Identity, None));
+    let y = model.pointwise(x, n, activation, other);
+    model.outputs = vec![y];
+    model
+}
+
+#[test]
+fn every_number_of_columns() {
+    for n in 1..=49 {
+        check(&pointwise(5, n, Activation::Relu, n % 2 == 0), (3, 7));
+    }
+}
+
+#[test]
+fn every_number_of_pixels_and_one_factor() {
+    for pixels in 1..=30 {
+        check(&pointwise(1, 20, Activation::Identity, false), (1, pixels));
+        check(&pointwise(1, 9, Activation::Identity, true), (pixels, 1));
+    }
+}
+
+#[test]
+fn every_activation() {
+    for activation in ACTIVATIONS {
+        for add in [false, true] {
+            check(&pointwise(24, 40, activation, add), (9, 5));
+        }
+    }
+}
+
+/// More pixels than stay in the cache while panels pass over them, and more factors.
+#[test]
+fn several_blocks() {
+    check(&pointwise(3, 70, Activation::Relu, true), (23, 31));
+    check(&pointwise(700, 33, Activation::Identity, true), (7, 9));
+}
+
+#[test]
+fn a_map_that_is_added_to_its_own_product() {
+    let (mut model, x) = Model::with_map(21);
+    let y = model.pointwise(x, 21, Activation::Relu, Some(x));
+    let z = model.pointwise(y, 21, Activation::Identity, Some(x));
+    model.outputs = vec![z];
+    check(&model, (6, 11));
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn any_shape(
+        size in sizes(),
+        k in channels(),
+        n in channels(),
+        activation in activations(),
+        add in any::<bool>(),
+    ) {
+        check(&pointwise(k, n, activation, add), size);
+    }
+}

@@ -1,0 +1,76 @@
+//! What is timed: a network in one setting.
+
+use clap::ValueEnum;
+use cli::backend::Precision;
+use ghostnetv2::PlanOptions;
+use ghostnetv2::ops::ConvAlgorithm;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// a plan
+    Plan,
+    /// candle with the convolutions of ghostnetv2::ops
+    Candle,
+    /// the same network from ordinary candle operations only
+    CandleOps,
+    /// the same network on candle's own conv2d, which loops over groups
+    Stock,
+}
+
+impl Backend {
+    /// How candle convolves, where it does.
+    pub(crate) fn algorithm(self) -> ConvAlgorithm {
+        match self {
+            Self::Plan | Self::Candle => ConvAlgorithm::Kernels,
+            Self::CandleOps => ConvAlgorithm::CandleOps,
+            Self::Stock => ConvAlgorithm::Stock,
+        }
+    }
+}
+
+/// One line of the output.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) which: String,
+    pub(crate) weights: Option<PathBuf>,
+    pub(crate) size: String,
+    pub(crate) backend: Backend,
+    pub(crate) precision: Precision,
+    pub(crate) threads: u16,
+    pub(crate) batch: u16,
+    pub(crate) timing: bool,
+    pub(crate) show_plan: bool,
+}
+
+impl Row {
+    /// Whether this row and another compete.
+    pub(crate) fn competes_with(&self, other: &Self) -> bool {
+        (self.threads, self.batch) == (other.threads, other.batch)
+    }
+
+    /// The options of its plan.
+    pub(crate) fn plan_options(&self) -> PlanOptions {
+        let options = PlanOptions::default().with_threads(self.threads.into());
+        options.with_precision(self.precision.into())
+    }
+
+    /// Adds the arguments that make a process the one of this row.
+    pub(crate) fn describe_to(&self, command: &mut Command) {
+        command.args(["--worker", "--which", &self.which, "--size", &self.size]);
+        if let Some(weights) = &self.weights {
+            command.arg("--weights").arg(weights);
+        }
+        command.args(["--backend", &name(self.backend), "--precision", &name(self.precision)]);
+        command.args(["--threads", &self.threads.to_string(), "--batch", &self.batch.to_string()]);
+        command.args(self.timing.then_some("--timing"));
+        command.args(self.show_plan.then_some("--show-plan"));
+    }
+}
+
+/// What a value is called in arguments.
+pub(crate) fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}

@@ -1,0 +1,140 @@
+//! What computes: a plan on the CPU, or candle on any device; and in what precision.
+
+use crate::device::DeviceArgs;
+use crate::exit::Usage;
+use crate::threads;
+use anyhow::Result;
+use candle::{Device, Tensor};
+use clap::{Args, ValueEnum};
+use ghostnetv2::{GhostNet, Plan, PlanOptions, Timings};
+
+/// `--device`, `--cpu`, `--threads`, `--backend`, `--precision`.
+#[derive(Args, Clone, Debug)]
+pub struct BackendArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// What computes: a plan, on the CPU only, or candle [default: plan on a CPU]
+    #[arg(long, value_enum, value_name = "BACKEND")]
+    backend: Option<Choice>,
+    /// Of a plan's weights; everything else is f32
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+}
+
+/// Of a plan's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// As they are.
+    F32,
+    /// Rounded to bfloat16: half the memory.
+    Bf16,
+}
+
+impl From<Precision> for ghostnetv2::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    Plan,
+    Candle,
+}
+
+/// What computes.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// A plan with these options.
+    Plan(PlanOptions),
+    /// candle on this device.
+    Candle(Device),
+}
+
+impl BackendArgs {
+    /// Chooses what computes and sets up the threads, which may start the program anew: to be
+    /// called before anything else is done. `only_candle` is a flag that no plan can do.
+    ///
+    /// # Errors
+    /// Flags that contradict each other, a device that is not there.
+    pub fn open(&self, only_candle: Option<&str>, warn: impl Fn(&str)) -> Result<Backend> {
+        if self.backend == Some(Choice::Plan) {
+            self.check_plan(only_candle)?;
+        }
+        let device = match self.backend {
+            Some(Choice::Plan) => Device::Cpu,
+            _ => self.device.open(warn)?,
+        };
+        let plan = match self.backend {
+            Some(choice) => choice == Choice::Plan,
+            None => device.is_cpu() && only_candle.is_none(),
+        };
+        if !plan {
+            self.check_candle()?;
+            self.threads.map_or(Ok(()), threads::ensure)?;
+            return Ok(Backend::Candle(device));
+        }
+        let options = PlanOptions::default().with_precision(self.precision.into());
+        let Some(threads) = self.threads else { return Ok(Backend::Plan(options)) };
+        threads::limit_pool(threads)?;
+        Ok(Backend::Plan(options.with_threads(threads.into())))
+    }
+
+    fn check_candle(&self) -> Result<()> {
+        if self.precision == Precision::F32 {
+            return Ok(());
+        }
+        let text = "--precision: candle computes in f32 only: leave it out, or let a plan compute";
+        Err(Usage(text.into()).into())
+    }
+
+    fn check_plan(&self, only_candle: Option<&str>) -> Result<()> {
+        let way_out = "or use --backend candle";
+        if let Some(flag) = only_candle {
+            let text = format!("{flag}: plans can't do that: leave it out, {way_out}");
+            return Err(Usage(text).into());
+        }
+        if self.device.names_gpu() {
+            let text = format!("--backend plan computes on a CPU: leave out --device, {way_out}");
+            return Err(Usage(text).into());
+        }
+        Ok(())
+    }
+}
+
+/// A network, ready to run.
+#[derive(Debug)]
+pub enum Net {
+    /// Laid out for the CPU.
+    Plan(Box<Plan>),
+    /// On candle's operations, with the device that it is on.
+    Candle(Box<GhostNet>, Device),
+}
+
+impl Net {
+    /// `[B, 3, H, W]` → `[B, classes]`; plans add the time of their steps to `timings`.
+    ///
+    /// # Errors
+    /// An input that the network can't take.
+    pub fn forward(&self, x: &Tensor, timings: Option<&mut Timings>) -> candle::Result<Tensor> {
+        match (self, timings) {
+            (Self::Plan(plan), Some(timings)) => plan.forward_timed(x, timings),
+            (Self::Plan(plan), None) => plan.forward(x),
+            (Self::Candle(net, _), _) => net.forward(x),
+        }
+    }
+
+    /// Where inputs should be.
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Plan(_) => &Device::Cpu,
+            Self::Candle(_, device) => device,
+        }
+    }
+}

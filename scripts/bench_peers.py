@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Times this project on the CPU against the libraries that users would pick instead, in one run and in turn.
+
+Everybody gets the same network (timm's, random weights that are the same every time), converted for each; everybody's
+output is compared with PyTorch's before it is timed; everybody runs in a process of its own while the others wait.
+Cold starts and memory come first. What is installed, built and converted goes to --folder and is used again; the
+versions are pinned in requirements-peers.txt. The first run takes long: it installs 7 GB (PyTorch with CUDA's
+libraries, on Linux) and converts for some minutes. Other work on the machine spoils the numbers, those of several
+threads most.
+
+Without --models, --threads and --batches: the rows of docs/performance.md. With one of them: all combinations, where
+what is not given is ghostnetv2_100, 1 and 2 threads, batch 1.
+
+Output: Markdown on standard output, and one line of JSON per result in --out. A peer that fails is named and left out.
+
+Examples:
+  python scripts/bench_peers.py --write docs/performance.md
+  python scripts/bench_peers.py --models ghostnetv2_100 --threads 1 --peers ort,openvino --rounds 5
+  python scripts/bench_peers.py --models ghostnetv2_160 --batches 8,32 --threads 2 --precision f32,bf16 --no-cold
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from peers import environment, machine, table
+from peers.comparison import Comparison
+from peers.exports import Exports
+from peers.failure import Failure
+from peers.ours import Programs, Variant
+from peers.roster import KEYS, PEERS, Work
+
+SIZE = 224
+ROWS = (
+    *(Work(model, 1, threads) for model in ("ghostnetv2_100", "ghostnetv2_160", "ghostnet_100") for threads in (1, 2)),
+    *(Work("ghostnetv2_100", batch, 2) for batch in (8, 32)),
+)
+"""The work that docs/performance.md shows."""
+
+
+def names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def counts(text: str) -> list[int]:
+    """Whole numbers above 0, as argparse wants them read."""
+    if not all(part.isdecimal() and int(part) > 0 for part in names(text) or [text]):
+        raise argparse.ArgumentTypeError(f"expected whole numbers above 0, found {text}")
+    return [int(part) for part in names(text)]
+
+
+def peer_keys(text: str) -> list[str]:
+    if unknown := sorted(set(names(text)) - set(KEYS)):
+        raise argparse.ArgumentTypeError(f"no peer {', '.join(unknown)}: expected some of {','.join(KEYS)}")
+    return names(text)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=names, help="timm's names, such as ghostnetv2_100,ghostnet_100")
+    parser.add_argument("--threads", type=counts, help="numbers of threads, such as 1,2")
+    parser.add_argument("--batches", type=counts, help="pictures at once, such as 1,8")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
+    parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn (default: 0.4)")
+    parser.add_argument("--cold-runs", type=int, default=9, help="cold starts of each contestant (default: 9)")
+    parser.add_argument("--no-cold", action="store_true", help="leave out cold starts and memory")
+    every = ",".join(KEYS)
+    parser.add_argument("--peers", type=peer_keys, default=list(KEYS), help=f"who takes part (default: {every})")
+    parser.add_argument("--backend", type=names, default=["plan"], help="backends of ours (default: plan)")
+    parser.add_argument("--precision", type=names, default=["f32"], help="precisions of ours (default: f32)")
+    parser.add_argument("--no-build", action="store_true", help="take this project's programs as they are built")
+    parser.add_argument("--folder", type=Path, default=environment.ROOT / "target" / "peers", help="where it all goes")
+    parser.add_argument("--out", type=Path, help="the results as JSON lines (default: results.jsonl in --folder)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the tables between {table.BEGIN} and its end")
+    args = parser.parse_args()
+    if args.rounds < 1 or args.cold_runs < 1 or not 0 < args.seconds <= 60:
+        parser.error("expected at least one round, one cold run, and more than 0 and at most 60 seconds")
+    return args
+
+
+def works(args: argparse.Namespace) -> Iterable[Work]:
+    """What is to be timed."""
+    if not (args.models or args.threads or args.batches):
+        return ROWS
+    models, batches = args.models or ["ghostnetv2_100"], args.batches or [1]
+    return [Work(m, b, t) for m in models for b in batches for t in args.threads or [1, 2]]
+
+
+def rten(args: argparse.Namespace) -> Path | Failure:
+    """The worker of the peer rten, or why there is none."""
+    if "rten" not in args.peers:
+        return Failure("not asked for")
+    try:
+        return environment.build_rten(args.folder)
+    except Failure as error:
+        return error
+
+
+def main() -> None:
+    args = arguments()
+    if args.write:
+        table.split(args.write)  # stops here rather than after an hour
+    args.folder = args.folder.resolve()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    out = args.out or args.folder / "results.jsonl"
+    out.write_text("", encoding="utf-8")
+    python = environment.python(args.folder)
+    if not args.no_build:
+        environment.build_ours()
+    comparison = Comparison(
+        peers=[peer for peer in PEERS if peer.key in args.peers],
+        variants=[Variant(backend, precision) for backend in args.backend for precision in args.precision],
+        python=python,
+        rten=rten(args),
+        exports=Exports(args.folder, python, SIZE),
+        programs=Programs(environment.target() / "release" / "examples"),
+        out=out,
+    )
+    command = shlex.join(["python", "scripts/bench_peers.py", *sys.argv[1:]])
+    run = {"command": command, "rounds": args.rounds, "seconds": args.seconds, "size": SIZE}
+    comparison.keep([machine.describe() | run])
+    rows = list(works(args))
+    if not args.no_cold:
+        comparison.cold(Work(rows[0].model, 1, max(work.threads for work in rows)), args.cold_runs)
+    for work in rows:
+        comparison.time(work, args.rounds, args.seconds)
+    tables = table.render(comparison.records)
+    print(tables)
+    if args.write:
+        table.write(args.write, tables)
+
+
+if __name__ == "__main__":
+    main()

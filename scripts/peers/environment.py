@@ -1,0 +1,61 @@
+"""What has to be there before anything can be timed: the peers' virtual environment, and what cargo builds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from . import failure
+from .failure import Failure
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+ROOT = SCRIPTS.parent
+REQUIREMENTS = SCRIPTS / "requirements-peers.txt"
+RTEN = SCRIPTS / "peers" / "rten"
+
+
+def python(folder: Path) -> Path:
+    """The interpreter of the virtual environment; made, or made anew when the requirements have changed."""
+    environment = folder / "venv"
+    interpreter = environment / "bin" / "python"
+    wanted = f"{sys.version}\n{REQUIREMENTS.read_text(encoding='utf-8')}"
+    installed = environment / "installed.txt"
+    if installed.exists() and installed.read_text(encoding="utf-8") == wanted:
+        return interpreter
+    print(f"installing the peers in {environment}: some gigabytes, some minutes", file=sys.stderr)
+    log = folder / "logs" / "install.txt"
+    try:
+        failure.run([sys.executable, "-m", "venv", "--clear", environment], log)
+        failure.run([interpreter, "-m", "pip", "install", "-r", REQUIREMENTS], log)
+    except Failure as error:
+        sys.exit(f"the peers can't be installed: {error}")
+    installed.write_text(wanted, encoding="utf-8")
+    return interpreter
+
+
+def target() -> Path:
+    """Where cargo puts what it builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+
+
+def build_ours() -> None:
+    """Builds the programs that take part for this project."""
+    command = ["cargo", "build", "--release", "--example", "bench", "--example", "classify"]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+        sys.exit("this project's programs can't be built: see above, or run with --no-build")
+
+
+def build_rten(folder: Path) -> Path:
+    """Builds the worker of the peer rten."""
+    at = folder / "rten"
+    command = ["cargo", "build", "--release", "--locked", "--manifest-path", RTEN / "Cargo.toml", "--target-dir", at]
+    failure.run(command, folder / "logs" / "rten.txt")
+    return at / "release" / "rten-worker"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the peers by package name, as they are pinned."""
+    text = REQUIREMENTS.read_text(encoding="utf-8") + (RTEN / "Cargo.toml").read_text(encoding="utf-8")
+    lines = [line.replace(" ", "").replace('"', "") for line in text.splitlines() if not line.startswith("#")]
+    # `torch==2.14.1` in the one file, `rten = "=0.27.0"` in the other.
+    return dict(line.split("==", 1) for line in lines if "==" in line)

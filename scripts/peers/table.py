@@ -1,0 +1,176 @@
+"""The results as Markdown, and that Markdown between the markers of a document."""
+
+import os
+from pathlib import Path
+
+from .roster import PEERS, Work
+from .verdict import DEFAULT, is_ours
+
+BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
+TITLES = {peer.key: peer.title for peer in PEERS}
+
+
+def render(records: list[dict]) -> str:
+    """All tables of one run."""
+    (machine,) = (record for record in records if record["kind"] == "machine")
+    times = [record for record in records if record["kind"] == "time"]
+    parts = [
+        heading(machine),
+        times_table("Batch 1: milliseconds, median (least)", [r for r in times if r["batch"] == 1], milliseconds),
+        times_table("Batches: images/s, median (best)", [r for r in times if r["batch"] > 1], images_a_second),
+        ratios_note() if times else "",
+        cold_table([record for record in records if record["kind"] == "cold"]),
+        failures(records),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def heading(machine: dict) -> str:
+    family = " model ".join(machine["family_model"])
+    processor = machine["processor"] + (f" (family {family})" if family else "")
+    sets = ", ".join(machine["instruction_sets"]) or "no vector instructions known here"
+    shown = sorted({peer.package for peer in PEERS} | {"litert-torch", "pnnx", "timm"})
+    versions = ", ".join(f"{name} {machine['versions'].get(name, '?')}" for name in shown)
+    return (
+        f"{machine['date']}, {processor}, {machine['cores']} cores, {sets}; "
+        f"load average before: {machine['load_average']}. {machine['system']}, Python {machine['python']}; "
+        f"{versions}; this project at {machine['revision'] or 'an unknown revision'}. "
+        f"Turns of {machine['seconds']} s, {machine['rounds']} each: `{machine['command']}`."
+    )
+
+
+def milliseconds(record: dict) -> str:
+    return f"{record['median_ms']:.2f} ({record['min_ms']:.2f})"
+
+
+def images_a_second(record: dict) -> str:
+    return f"{record['images_per_s']:.1f} ({1000 * record['batch'] / record['min_ms']:.1f})"
+
+
+def times_table(title: str, times: list[dict], number) -> str:
+    """Contestants down, work across; below, ours by what it is to be compared with."""
+    if not times:
+        return ""
+    works = list(dict.fromkeys(work(record) for record in times))
+    names = list(dict.fromkeys(record["name"] for record in times))
+    cell = {(record["name"], work(record)): record for record in times}
+    rows = [["", *(str(work) for work in works)]]
+    for name in names:
+        records = [cell.get((name, work)) for work in works]
+        title_of_row = next(record["title"] for record in records if record)
+        precisions = {record["precision"] for record in records if record and "precision" in record}
+        # OpenVINO's default depends on the processor.
+        shown = f"{title_of_row} ({', '.join(sorted(precisions))})" if name == DEFAULT else title_of_row
+        if name.startswith("ours"):
+            shown = f"**{shown}**"
+        rows.append([shown, *(time_cell(record, number) for record in records)])
+    for label, key in (("fastest right f32 peer", "ratio"), ("OpenVINO's default", "ratio_to_openvino_default")):
+        for name in names:
+            records = [cell.get((name, work), {}) for work in works]
+            if any(record.get(key) for record in records):
+                shown = next(record["title"] for record in records if record)
+                rows.append([f"{shown} / {label}", *(ratio_cell(record, key) for record in records)])
+    return f"{title}\n\n{markdown(rows)}"
+
+
+def work(record: dict) -> Work:
+    return Work(record["model"], record["batch"], record["threads"])
+
+
+def time_cell(record: dict | None, number) -> str:
+    if record is None:
+        return ""
+    if "failed" in record:
+        return "failed"
+    if not record["right"]:
+        off = "unchecked" if record["error"] is None else f"wrong by {100 * record['error']:.2g} %"
+        return f"*{off}:* {number(record)}"
+    return number(record)
+
+
+def ratio_cell(record: dict, key: str) -> str:
+    ratio = record.get(key)
+    if not ratio:
+        return ""
+    against = f" ({TITLES[record['fastest_peer']]})" if key == "ratio" else ""
+    return f"**{ratio:.2f}**{against}"
+
+
+def ratios_note() -> str:
+    return (
+        "Ratios are of median times, so that less is better for this project. Every contestant runs in a process of "
+        "its own, and they take turns; a number is the median of its turns' medians. Outputs are checked against "
+        "PyTorch first: *wrong by* is the largest difference in the logits as a part of their range, and who is "
+        "wrong does not count as the fastest peer. LiteRT's converter writes PyTorch's `nearest` as `nearest-exact`; "
+        "the repaired row has that flag of the converted file put right. ncnn has no batches and takes pictures one "
+        "by one. Each library's threads wait for work as they please (some spin for a moment after their last), "
+        "which is why there is a pause before each turn."
+    )
+
+
+def cold_table(cold: list[dict]) -> str:
+    if not cold:
+        return ""
+    rows = [["", "first result, ms", "without Python and numpy, ms", "peak memory, MB"]]
+    for record in cold:
+        if "failed" in record:
+            rows.append([record["title"], "failed", "", ""])
+            continue
+        ours = is_ours(record)
+        first = f"{record['first_result_ms']:.0f} ({record['least_ms']:.0f})"
+        peak = "" if record["peak_mb"] is None else f"{record['peak_mb']:.0f}"
+        after = f"{record['after_start_ms']:.0f}" if "after_start_ms" in record else ""
+        name = f"**{record['title']}**" if ours else record["title"]
+        rows.append([name, first, after, peak])
+    for record in cold:
+        if "ratio" in record:
+            rows.append([f"{record['title']} / fastest right f32 peer", ratio_cell(record, "ratio"), "", ""])
+    title = f"Cold start and memory: {work(cold[0])}, batch 1, files in the page cache, median (least)"
+    note = (
+        "From the start of the process to its first line of output, whole processes in turn. Peers in Python pay for "
+        "the interpreter and numpy in the first column, not in the second. PyTorch's includes timm, which builds its "
+        "network. Ours is the program `classify`, which also writes the names of the five best classes. Ratios are of "
+        "the first column."
+    )
+    return f"{title}\n\n{markdown(rows)}\n\n{note}"
+
+
+def failures(records: list[dict]) -> str:
+    found = {
+        f"- {record['title']}, {word}: {record[word]}"
+        for record in records
+        for word in ("failed", "unchecked")
+        if word in record
+    }
+    return "Left out, or not to be trusted:\n\n" + "\n".join(sorted(found)) if found else ""
+
+
+def markdown(rows: list[list[str]]) -> str:
+    head, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
+
+
+def split(document: Path) -> tuple[str, str]:
+    """What comes before and after the tables, markers included; an error says what a document needs."""
+    try:
+        text = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SystemExit(f"{document}: {error.strerror}: it must be there, with the lines {BEGIN} and {END}") from error
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in after:
+        raise SystemExit(f"{document}: expected one line {BEGIN} and, after it, one line {END}")
+    return before + begin, end + after
+
+
+def write(document: Path, table: str) -> None:
+    """Puts the tables between the markers: all at once, so that no reader meets half a document."""
+    before, after = split(document)
+    temporary = document.with_name(f".{document.name}.{os.getpid()}")
+    try:
+        temporary.write_text(f"{before}\n{table}{after}", encoding="utf-8")
+        temporary.chmod(document.stat().st_mode & 0o777)
+        temporary.replace(document)
+    finally:
+        temporary.unlink(missing_ok=True)
