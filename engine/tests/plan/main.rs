@@ -1,5 +1,6 @@
 //! Plans against a naive oracle, through the public interface, on every instruction set that the
 //! CPU has and on several threads.
+#![allow(clippy::unwrap_used)] // a test that can't go on may end
 
 mod check;
 mod conv;

@@ -85,7 +85,7 @@ impl Growing {
             8 if size.0.min(size.1) > 1 => {
                 (self.model.avg_pool2x2(x), Some((size.0 / 2, size.1 / 2)))
             }
-            _ => match self.find(more, |id| vector(id)) {
+            _ => match self.find(more, vector) {
                 Some(vector) if on % 2 == 0 => (self.model.linear(vector, n, activation), None),
                 _ => (self.model.global_pool(x), None),
             },
