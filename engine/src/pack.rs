@@ -41,7 +41,11 @@ impl Matrix {
         weights: &[f32],
         bias: &[f32],
     ) -> Result<Self, PlanError> {
-        PlanError::expect_len("weights of a matrix", n * k, weights.len())?;
+        if n == 0 || k == 0 {
+            let reason = format!("{n} outputs of {k} inputs: expected at least one");
+            return Err(PlanError::Operands { operation: "matrix", reason });
+        }
+        PlanError::expect_len("weights of a matrix", n.saturating_mul(k), weights.len())?;
         PlanError::expect_len("bias of a matrix", n, bias.len())?;
         let lanes = isa.lanes();
         let padded = n.div_ceil(lanes) * lanes;
@@ -143,8 +147,13 @@ impl Filters {
         weights: &[f32],
         bias: &[f32],
     ) -> Result<Self, PlanError> {
-        let taps = kernel.0 * kernel.1;
-        PlanError::expect_len("weights of depthwise filters", channels * taps, weights.len())?;
+        let taps = kernel.0.saturating_mul(kernel.1);
+        if channels == 0 || taps == 0 {
+            let reason = format!("{channels} filters of {taps} taps: expected at least one");
+            return Err(PlanError::Operands { operation: "depthwise filters", reason });
+        }
+        let len = channels.saturating_mul(taps);
+        PlanError::expect_len("weights of depthwise filters", len, weights.len())?;
         PlanError::expect_len("bias of depthwise filters", channels, bias.len())?;
         let lanes = isa.lanes();
         let padded = channels.div_ceil(lanes) * lanes;

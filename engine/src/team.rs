@@ -179,13 +179,10 @@ impl Session<'_> {
                 thread.unpark();
             }
         }
+        // Also where a part panics here: the job must outlive the members that call it.
+        let wait = Wait(shared);
         while shared.work(0) {}
-        let mut looks = 0;
-        while shared.unfinished.load(Ordering::Acquire) > 0 {
-            looks += 1;
-            // A member was interrupted in the middle of a part: its core is wanted.
-            if looks > 1 << 14 { thread::yield_now() } else { std::hint::spin_loop() }
-        }
+        drop(wait);
         if shared.failed.swap(false, Ordering::Relaxed) {
             panic!("a thread of the team panicked, see above");
         }
@@ -228,6 +225,27 @@ impl Shared {
     fn look(&self, member: usize) -> bool {
         std::hint::spin_loop();
         self.work(member)
+    }
+}
+
+/// Waits until no part is unfinished.
+struct Wait<'a>(&'a Shared);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        // The caller's own parts that nobody has taken would never be finished after a panic.
+        if thread::panicking() {
+            while let Some(_part) = self.0.slots.iter().find_map(Slot::take) {
+                self.0.unfinished.fetch_sub(1, Ordering::Release);
+            }
+            self.0.failed.store(false, Ordering::Relaxed);
+        }
+        let mut looks = 0;
+        while self.0.unfinished.load(Ordering::Acquire) > 0 {
+            looks += 1;
+            // A member was interrupted in the middle of a part: its core is wanted.
+            if looks > 1 << 14 { thread::yield_now() } else { std::hint::spin_loop() }
+        }
     }
 }
 

@@ -30,6 +30,12 @@ pub(crate) fn capacity(rows: usize, window: usize, row_len: usize) -> usize {
     rows.min((TARGET_LEN / row_len.max(1)).max(2 * window))
 }
 
+/// Elements that bands for `rows` rows need whose rows have at most `row_len` elements: narrower
+/// ones have more rows, and may take more than the widest.
+pub(crate) fn scratch_len(rows: usize, window: usize, row_len: usize) -> usize {
+    (rows * row_len).min(TARGET_LEN.max(2 * window * row_len))
+}
+
 impl Band {
     /// An empty band whose first row will be the map's row `first`.
     ///

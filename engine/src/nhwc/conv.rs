@@ -50,7 +50,7 @@ pub(crate) fn offsets(
 
 /// Elements of scratch for any part of the output.
 pub(crate) fn scratch_len(height: usize, row_len: usize, window: usize) -> usize {
-    band::capacity(height, window, row_len) * row_len
+    band::scratch_len(height, window, row_len)
 }
 
 impl Op for Conv<'_> {

@@ -35,8 +35,7 @@ pub(crate) fn scratch_len(
     (kh, kw): (usize, usize),
     columns: usize,
 ) -> usize {
-    let row_len = (width + kw - 1) * columns;
-    2 * band::capacity(height, kh, row_len) * row_len
+    2 * band::scratch_len(height, kh, (width + kw - 1) * columns)
 }
 
 impl Op for Dfc {

@@ -63,8 +63,7 @@ pub(crate) struct Ghost<'a> {
 
 /// Elements of scratch for bands of at most `columns` columns.
 pub(crate) fn scratch_len((height, width): (usize, usize), kernel: usize, columns: usize) -> usize {
-    let row_len = (width + kernel - 1) * columns;
-    band::capacity(height, kernel, row_len) * row_len
+    band::scratch_len(height, kernel, (width + kernel - 1) * columns)
 }
 
 /// Elements of scratch for the band of [`Then`].
@@ -74,8 +73,7 @@ pub(crate) fn then_scratch_len(
     padding: usize,
     columns: usize,
 ) -> usize {
-    let row_len = (width + 2 * padding) * columns;
-    band::capacity(height, window, row_len) * row_len
+    band::scratch_len(height, window, (width + 2 * padding) * columns)
 }
 
 impl Op for Ghost<'_> {

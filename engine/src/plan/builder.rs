@@ -36,9 +36,9 @@ impl NetworkBuilder {
         self.network
     }
 
-    /// Channels of a value.
+    /// Channels of a value; 0 for one of another builder.
     pub fn channels(&self, value: Value) -> usize {
-        self.node(value).channels
+        self.node(value).map_or(0, |node| node.channels)
     }
 
     /// A dense convolution, and the only operation that reads the network's input.
@@ -55,8 +55,10 @@ impl NetworkBuilder {
         window.check("conv")?;
         self.expect("conv", self.is_map(x) || x == Value(0), "a map")?;
         let (c, n) = (self.channels(x), bias.len());
-        let taps = window.kernel.0 * window.kernel.1;
-        PlanError::expect_len("weights of a convolution", n * c * taps, weights.len())?;
+        let taps = window.kernel.0.saturating_mul(window.kernel.1);
+        self.expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
+        let len = n.saturating_mul(c).saturating_mul(taps);
+        PlanError::expect_len("weights of a convolution", len, weights.len())?;
         // From [n, c, taps] to [n, taps, c]: the order in which a pixel's channels lie.
         let mut ordered = vec![0.0; weights.len()];
         for (from, to) in weights.chunks_exact(c * taps).zip(ordered.chunks_exact_mut(c * taps)) {
@@ -126,8 +128,7 @@ impl NetworkBuilder {
     ) -> Result<Value, PlanError> {
         let primary = bias.len();
         self.expect("ghost", self.is_map(x), "a map")?;
-        let fits =
-            scale.is_none_or(|s| self.node(s).vector && self.channels(s) == self.channels(x));
+        let fits = scale.is_none_or(|s| self.is_vector(s) && self.channels(s) == self.channels(x));
         self.expect("ghost", fits, "a vector of the input's channels as scale")?;
         let fits = (primary..=2 * primary).contains(&channels);
         self.expect("ghost", fits, "one to two outputs for each primary channel")?;
@@ -223,18 +224,23 @@ impl NetworkBuilder {
         (weights, bias): Folded,
         activation: Activation,
     ) -> Result<Value, PlanError> {
-        self.expect("linear", self.node(x).vector, "a vector")?;
+        self.expect("linear", self.is_vector(x), "a vector")?;
         let weights = self.matrix(x, weights, bias)?;
         Ok(self.push(Op::Linear { x, weights, activation }, bias.len(), true))
     }
 
-    fn node(&self, value: Value) -> &Node {
-        &self.network.nodes[value.0]
+    /// None for a value of another builder.
+    fn node(&self, value: Value) -> Option<&Node> {
+        self.network.nodes.get(value.0)
+    }
+
+    fn is_vector(&self, value: Value) -> bool {
+        self.node(value).is_some_and(|node| node.vector)
     }
 
     /// Whether `value` is a map in the plan's own layout.
     fn is_map(&self, value: Value) -> bool {
-        value != Value(0) && !self.node(value).vector
+        value != Value(0) && self.node(value).is_some_and(|node| !node.vector)
     }
 
     fn expect(

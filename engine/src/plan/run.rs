@@ -54,14 +54,27 @@ impl Network {
         if channels != self.input_channels() {
             return Err(refuse(format!("expected {} channels", self.input_channels())));
         }
-        if batch.checked_mul(channels * height).and_then(|n| n.checked_mul(width)).is_none() {
+        let product = |factors: [usize; 4]| {
+            factors
+                .into_iter()
+                .try_fold(1, usize::checked_mul)
+                .filter(|n| *n <= isize::MAX as usize)
+        };
+        if product(shape).is_none() {
             return Err(refuse("expected a size that can be addressed".into()));
+        }
+        if let Some(value) = self.outputs.iter().find(|v| v.0 == 0 || v.0 >= self.nodes.len()) {
+            let reason = format!("{value:?} is no value that this network computes");
+            return Err(PlanError::Operands { operation: "output", reason });
         }
         let input = Shape { channels, height, width };
         let team = Team::of(options.thread_count());
         let steps = Steps::new(self, batch, input, team.members())?;
         let shapes = super::infer::shapes(self, input)?;
-        let outputs = self.outputs.iter().map(|value| shapes[value.0]).collect();
+        let outputs: Vec<Shape> = self.outputs.iter().map(|value| shapes[value.0]).collect();
+        if outputs.iter().any(|s| product([batch, s.channels, s.height, s.width]).is_none()) {
+            return Err(refuse("expected outputs that can be addressed".into()));
+        }
         Ok(Plan { network: self.clone(), steps, team, batch, input, outputs })
     }
 }

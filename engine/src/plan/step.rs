@@ -97,7 +97,8 @@ impl Steps {
             let layout = Layout { network, places: &places, shapes: &shapes, threads };
             match &node.op {
                 Op::Ghost(ghost)
-                    if ghost.then.is_some() && !passes_by(shapes[ghost.x.0], shape) =>
+                    if ghost.then.is_some()
+                        && (ghost.scale.is_some() || !passes_by(shapes[ghost.x.0], shape)) =>
                 {
                     let module = shapes[ghost.x.0].with_channels(shape.channels);
                     let start = arena.allocate(index, module.len());
@@ -147,7 +148,7 @@ impl Step {
     }
 }
 
-/// Whether a ghost module's output is too large to be read again from the nearer caches, and has
+/// Whether the output of a ghost module without scale, whose panels come together, is too large to be read again from the nearer caches, and has
 /// rows enough to be divided while it passes by.
 fn passes_by(input: Shape, output: Shape) -> bool {
     input.pixels() * output.channels > 160 << 10 && output.height >= 14
@@ -203,9 +204,7 @@ impl Layout<'_> {
                 let kernel = ghost.cheap.kernel.0;
                 let columns = ghost.primary.n.next_multiple_of(lanes);
                 let size = input.size();
-                // The widest band is not the largest: it has fewer rows.
-                step.band_scratch = ghost::scratch_len(size, kernel, columns)
-                    .max(ghost::scratch_len(size, kernel, panel.min(columns)));
+                step.band_scratch = ghost::scratch_len(size, kernel, columns);
                 if let (Action::Compute(_), Some((_, window))) = (action, &ghost.then) {
                     let side = window.kernel.0.max(window.stride);
                     let wide = output.channels.next_multiple_of(lanes);

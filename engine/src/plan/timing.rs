@@ -51,17 +51,7 @@ impl Timings {
 /// The kind of a step.
 pub(super) fn kind(network: &Network, step: &Step) -> &'static str {
     match step.action {
-        Action::Compute(node) => Box::leak(
-            format!(
-                "{} {} {}->{}",
-                network.nodes[node].op.kind(),
-                network.nodes[node].op.kernel(true),
-                step.input,
-                step.output
-            )
-            .into_boxed_str(),
-        ),
-        Action::Module(node) => network.nodes[node].op.kind(),
+        Action::Compute(node) | Action::Module(node) => network.nodes[node].op.kind(),
         Action::Then(_) => "depthwise",
         Action::Export(_) => "export",
     }
