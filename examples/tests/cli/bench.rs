@@ -80,7 +80,7 @@ fn weights_of_a_file_or_a_folder() {
     assert!(run.stderr.contains("those of ghostnetv2_100"), "{}", run.stderr);
     let run = bench(&["--weights", "no-such-file"]);
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
-    assert_eq!(run.stderr.matches("error").count(), 1, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("error: ").count(), 1, "{}", run.stderr);
 }
 
 #[test]
