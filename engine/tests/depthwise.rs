@@ -120,7 +120,7 @@ fn kernels_larger_than_the_picture() {
 
 #[test]
 fn strides_far_beyond_the_picture() {
-    for stride in [100, 1 << 40, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+    for stride in [100, 1 << (usize::BITS - 24), usize::MAX / 2, usize::MAX - 1, usize::MAX] {
         for kernel in [(1, 1), (3, 3), (2, 4)] {
             for padding in [(0, 0), (1, 2), (3, 5)] {
                 check(&DepthwiseShape::new(2, 2, (6, 9), kernel, (stride, 1), padding).unwrap());
@@ -154,6 +154,9 @@ fn values_that_are_not_finite_stay_where_they_belong() {
 
 #[test]
 fn the_same_bits_with_any_number_of_threads() {
+    if cfg!(target_family = "wasm") {
+        return println!("left out: this platform starts no threads");
+    }
     // Enough work to be split, and odd numbers of planes; values whose sums do round.
     for (batch, channels, size, kernel, stride) in
         [(3, 37, (56, 55), (3, 3), 1), (2, 19, (61, 64), (5, 5), 2), (3, 301, (7, 7), (3, 3), 1)]

@@ -69,12 +69,14 @@ impl Network {
         }
         let input = Shape { channels, height, width };
         let team = Team::of(options.thread_count());
-        let steps = Steps::new(self, batch, input, team.members())?;
         let shapes = super::infer::shapes(self, input)?;
-        let outputs: Vec<Shape> = self.outputs.iter().map(|value| shapes[value.0]).collect();
-        if outputs.iter().any(|s| product([batch, s.channels, s.height, s.width]).is_none()) {
-            return Err(refuse("expected outputs that can be addressed".into()));
+        // More than any plan holds at a time, so that no sum of places overflows.
+        let values: usize = shapes.iter().map(|shape| shape.len().next_multiple_of(16)).sum();
+        if product([batch, values, size_of::<f32>(), 1]).is_none() {
+            return Err(refuse("expected values that can be addressed".into()));
         }
+        let steps = Steps::new(self, &shapes, batch, team.members());
+        let outputs: Vec<Shape> = self.outputs.iter().map(|value| shapes[value.0]).collect();
         Ok(Plan { network: self.clone(), steps, team, batch, input, outputs })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::Shape;
 use super::graph::{Join, Network, Op, Value};
-use super::infer::{batched, shapes};
+use super::infer::batched;
 use super::schedule::Arena;
 use super::split::Split;
-use super::{PlanError, Shape};
 use crate::nhwc::{conv, dfc, gemm, ghost};
 use crate::pack::Filters;
 
@@ -69,14 +69,8 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Lays out `network` for pictures of this shape.
-    pub(crate) fn new(
-        network: &Network,
-        batch: usize,
-        input: Shape,
-        threads: usize,
-    ) -> Result<Self, PlanError> {
-        let shapes = shapes(network, input)?;
+    /// Lays out `network` for pictures whose values have these shapes.
+    pub(crate) fn new(network: &Network, shapes: &[Shape], batch: usize, threads: usize) -> Self {
         let batched = batched(network);
         let mut steps = Self::default();
         let mut places: HashMap<Value, Place> = HashMap::from([(Value(0), Place::Input)]);
@@ -94,7 +88,7 @@ impl Steps {
             places.insert(value, place);
             let late = batched[index] && matches!(node.op, Op::Linear { .. });
             let list = if late { &mut steps.batch } else { &mut steps.picture };
-            let layout = Layout { network, places: &places, shapes: &shapes, threads };
+            let layout = Layout { network, places: &places, shapes, threads };
             match &node.op {
                 Op::Ghost(ghost)
                     if ghost.then.is_some()
@@ -123,7 +117,7 @@ impl Steps {
             .map(|step| step.panel_scratch + step.band_scratch + step.then_scratch)
             .max()
             .unwrap_or(0);
-        Ok(steps)
+        steps
     }
 }
 

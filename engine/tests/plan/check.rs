@@ -103,7 +103,9 @@ pub(crate) fn check_batch(model: &Model, size: (usize, usize), batch: usize) {
         let name = isa.name();
         let outputs = run(&network, shape, 1, &input).expect("the input fits");
         for (index, output) in outputs.iter().enumerate() {
-            let expected = expected.iter().flat_map(|maps| &maps[index].values);
+            let expected: Vec<&f64> =
+                expected.iter().flat_map(|maps| &maps[index].values).collect();
+            assert_eq!(output.len(), expected.len(), "{name}: output {index} of {model:?}");
             for (at, (found, expected)) in output.iter().zip(expected).enumerate() {
                 let error = (f64::from(*found) - expected).abs();
                 assert!(

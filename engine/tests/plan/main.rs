@@ -2,11 +2,11 @@
 //! CPU has and on several threads.
 #![allow(clippy::unwrap_used)] // a test that can't go on may end
 
+mod builder_errors;
 mod check;
 mod conv;
 mod depthwise;
 mod dfc;
-mod errors;
 mod ghost;
 mod linear;
 mod listing;
@@ -14,6 +14,7 @@ mod model;
 mod networks;
 mod oracle;
 mod outputs;
+mod plan_errors;
 mod pointwise;
 mod pool;
 mod precision;

@@ -155,6 +155,15 @@ impl Model {
         self.layers.len()
     }
 
+    /// Shortens all weights to what bfloat16 holds exactly.
+    pub(crate) fn shorten(&mut self) {
+        for parameters in self.layers.iter_mut().flat_map(Layer::parameters) {
+            for weight in &mut parameters.weights {
+                *weight = f32::from_bits(weight.to_bits() & 0xffff_0000);
+            }
+        }
+    }
+
     /// The engine's network.
     pub(crate) fn network(&self, options: &PlanOptions) -> Result<Arc<Network>, PlanError> {
         let (mut builder, input) = NetworkBuilder::new(options, self.channels[INPUT]);
@@ -177,6 +186,23 @@ impl Model {
 }
 
 impl Layer {
+    fn parameters(&mut self) -> Vec<&mut Parameters> {
+        match self {
+            Self::Conv(_, _, parameters, _)
+            | Self::Pointwise(_, parameters, _, _)
+            | Self::Depthwise(_, _, parameters, _)
+            | Self::Linear(_, parameters, _) => vec![parameters],
+            Self::Ghost(ghost) => {
+                let then = ghost.then.as_mut().map(|(_, parameters)| parameters);
+                [&mut ghost.primary, &mut ghost.cheap].into_iter().chain(then).collect()
+            }
+            Self::Dfc { primary, horizontal, vertical, .. } => {
+                vec![primary, &mut horizontal.1, &mut vertical.1]
+            }
+            Self::AvgPool2x2(_) | Self::GlobalPool(_) => Vec::new(),
+        }
+    }
+
     fn build(&self, builder: &mut NetworkBuilder, values: &[Value]) -> Result<Value, PlanError> {
         match self {
             Self::Conv(x, window, parameters, activation) => {

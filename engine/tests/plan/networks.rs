@@ -1,9 +1,12 @@
 //! Random networks of all operations: do maps that are still needed keep their memory?
 
-use engine::plan::Window;
+use engine::{
+    isa::AnyIsa,
+    plan::{PlanOptions, Precision, Window},
+};
 use proptest::prelude::*;
 
-use crate::check::check_batch;
+use crate::check::{bits, check_batch, pictures, run};
 use crate::model::{INPUT, Id, Joint, Model};
 use crate::oracle::output_size;
 use crate::strategies::{ACTIVATIONS, cases};
@@ -95,24 +98,43 @@ impl Growing {
     }
 }
 
+/// A network and the size of its pictures.
+fn networks() -> impl Strategy<Value = (Model, (usize, usize))> {
+    let choices = prop::collection::vec(any::<Choice>(), 1..16);
+    let outputs = prop::collection::vec(any::<prop::sample::Index>(), 0..4);
+    ((1..24usize, 1..24usize), 1..4usize, 1..33usize, choices, outputs).prop_map(
+        |(size, channels, first, choices, outputs)| {
+            let mut growing = Growing::new(size, channels, first);
+            choices.into_iter().for_each(|choice| growing.grow(choice));
+            let Growing { mut model, sizes } = growing;
+            // The last value, so that nothing is left out, and some of those before.
+            model.outputs = vec![sizes.len() - 1];
+            model.outputs.extend(outputs.iter().map(|index| 1 + index.index(sizes.len() - 1)));
+            (model, size)
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(cases(128))]
 
     #[test]
-    fn equal_the_oracle(
-        size in (1..24usize, 1..24usize),
-        channels in 1..4usize,
-        batch in 1..4usize,
-        first in 1..33usize,
-        choices in prop::collection::vec(any::<Choice>(), 1..16),
-        outputs in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
-    ) {
-        let mut growing = Growing::new(size, channels, first);
-        choices.into_iter().for_each(|choice| growing.grow(choice));
-        let Growing { mut model, sizes } = growing;
-        // The last value, so that nothing is left out, and some of those before.
-        model.outputs = vec![sizes.len() - 1];
-        model.outputs.extend(outputs.iter().map(|index| 1 + index.index(sizes.len() - 1)));
+    fn equal_the_oracle((model, size) in networks(), batch in 1..4usize) {
         check_batch(&model, size, batch);
+    }
+
+    /// Where bfloat16 holds the weights exactly, they give the same bits as in f32.
+    #[test]
+    fn have_the_same_bits_with_half_the_weights((mut model, size) in networks(), batch in 1..4usize) {
+        model.shorten();
+        let input = pictures(&model, size, batch);
+        let shape = [batch, model.channels[INPUT], size.0, size.1];
+        for isa in AnyIsa::available() {
+            let outputs = [Precision::F32, Precision::Bf16].map(|precision| {
+                let options = PlanOptions::default().with_isa(isa).with_precision(precision);
+                bits(&run(&model.network(&options).unwrap(), shape, 1, &input).unwrap())
+            });
+            prop_assert!(outputs[0] == outputs[1], "{:?} into {:?}", shape, model);
+        }
     }
 }

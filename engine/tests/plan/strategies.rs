@@ -8,8 +8,10 @@ use crate::oracle::output_size;
 pub(crate) const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::HardSigmoid];
 
+/// So many cases, or fewer where the environment has a smaller `PROPTEST_CASES`: for emulators.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: cases.min(default.cases), failure_persistence: None, ..default }
 }
 
 /// Height and width, often very small.

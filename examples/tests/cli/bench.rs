@@ -67,6 +67,17 @@ fn steps_and_their_times_go_to_stderr() {
     assert!(bench(&[]).stderr.is_empty());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_plan_of_the_1x_network_takes_less_than_60_mb() {
+    let shipped = sample("../ghostnetv2_100-tiny-imagenet").display().to_string();
+    for arguments in [&[][..], &["--weights", &shipped]] {
+        let run = run("bench", ["--seconds", "0"].iter().chain(arguments));
+        let peak = rows(&run)[0]["peak_rss_mb"].as_f64().unwrap();
+        assert!(peak < 60.0, "{arguments:?}: {peak} MB");
+    }
+}
+
 #[test]
 fn weights_of_a_file_or_a_folder() {
     let folder = sample("../ghostnetv2_100-tiny-imagenet");

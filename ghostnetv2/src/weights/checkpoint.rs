@@ -6,6 +6,7 @@ use crate::{Config, Error, GhostNet, PlanOptions};
 use candle::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use std::borrow::Cow;
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -138,6 +139,7 @@ impl Checkpoint {
         options: &PlanOptions,
     ) -> Result<Plan, Error> {
         let (config, classes) = self.architecture(config)?;
+        keep_freed_memory(self.file.largest());
         self.load(DType::F32, &Device::Cpu, |vb| {
             GhostNet::plan_from(&config, classes, vb, shape, options)
         })
@@ -162,4 +164,15 @@ impl Checkpoint {
             (told, found) => Ok((config, found.or(told).unwrap_or(1000))),
         }
     }
+}
+
+/// The most that glibc can be told so.
+const MOST_KEPT: usize = 32 << 20;
+
+/// Lets tensors that come use the memory of those that went.
+///
+/// glibc gives large blocks back to the system until it has freed one of `bytes`, which tells it
+/// that more will follow. Pages that are made anew for every tensor take longer than reading it.
+fn keep_freed_memory(bytes: usize) {
+    drop(black_box(Vec::<u8>::with_capacity(bytes.min(MOST_KEPT))));
 }

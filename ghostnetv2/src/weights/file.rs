@@ -86,6 +86,13 @@ impl TensorFile {
         self.tensors.get(name).map(|info| info.shape.as_slice())
     }
 
+    /// Bytes of the largest tensor as f32.
+    pub(super) fn largest(&self) -> usize {
+        let elements = |info: &TensorInfo| info.shape.iter().product::<usize>();
+        let largest = self.tensors.values().map(elements).max().unwrap_or(0);
+        largest.saturating_mul(size_of::<f32>())
+    }
+
     /// The values of a tensor as f32, `None` where there is none of that name.
     ///
     /// # Errors
