@@ -19,6 +19,7 @@ pub(crate) mod gemv;
 pub(crate) mod ghost;
 pub(crate) mod pool;
 pub(crate) mod transpose;
+pub(crate) mod winograd;
 
 use crate::isa::Isa;
 

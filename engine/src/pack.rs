@@ -3,12 +3,16 @@
 //! Packed once, shared by plans and threads. What is packed fits one instruction set, whose number
 //! of lanes it is laid out for; a plan uses the set that its weights were packed for.
 
+mod kernels;
+
 use crate::PlanError;
 use crate::buffer::{Kept, Store};
 use crate::isa::AnyIsa;
 use crate::nhwc::depthwise::Filter;
 use crate::nhwc::gemm::{Panel, Weights, panel_vectors};
 use crate::plan::Precision;
+
+pub use kernels::Kernels;
 
 /// A matrix `[n, k]`, one row for each output: a pointwise convolution or a fully connected layer.
 #[derive(Debug)]

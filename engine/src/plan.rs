@@ -7,6 +7,7 @@
 //!    each thread that calls it.
 
 mod builder;
+mod convolve;
 mod display;
 mod error;
 mod graph;

@@ -1,11 +1,13 @@
 //! Builds networks: checks operands, packs weights.
 
+use std::sync::Arc;
+
 use super::graph::{Ghost, Join, Network, Node, Op, Value, Window};
-use super::{PlanError, PlanOptions, Precision};
+use super::{PlanError, PlanOptions};
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Matrix};
+use crate::pack::{Filters, Kernels, Matrix};
 
 /// Weights and biases of a convolution into which batch-norm is folded.
 pub type Folded<'a> = (&'a [f32], &'a [f32]);
@@ -55,22 +57,9 @@ impl NetworkBuilder {
         window.check("conv")?;
         self.expect("conv", self.is_map(x) || x == Value(0), "a map")?;
         let (c, n) = (self.channels(x), bias.len());
-        let taps = window.kernel.0.saturating_mul(window.kernel.1);
         self.expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
-        let len = n.saturating_mul(c).saturating_mul(taps);
-        PlanError::expect_len("weights of a convolution", len, weights.len())?;
-        // From [n, c, taps] to [n, taps, c]: the order in which a pixel's channels lie.
-        let mut ordered = vec![0.0; weights.len()];
-        for (from, to) in weights.chunks_exact(c * taps).zip(ordered.chunks_exact_mut(c * taps)) {
-            for (channel, filter) in from.chunks_exact(taps).enumerate() {
-                for (tap, value) in filter.iter().enumerate() {
-                    to[tap * c + channel] = *value;
-                }
-            }
-        }
         let isa = self.network.isa;
-        let shape = (n, c * taps);
-        let weights = Matrix::pack(&mut self.store, isa, Precision::F32, shape, &ordered, bias)?;
+        let weights = Arc::new(Kernels::pack(&mut self.store, isa, window, c, (weights, bias))?);
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
     }
 

@@ -1,9 +1,11 @@
 //! The operations of a network, with packed weights and without sizes.
 
+use std::sync::Arc;
+
 use super::{PlanError, Precision};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Matrix};
+use crate::pack::{Filters, Kernels, Matrix};
 
 /// A map or vector inside a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,7 +15,7 @@ pub struct Value(pub(crate) usize);
 #[derive(Debug)]
 pub(crate) enum Op {
     Input,
-    Conv { x: Value, weights: Matrix, window: Window, activation: Activation },
+    Conv { x: Value, weights: Arc<Kernels>, window: Window, activation: Activation },
     Pointwise { x: Value, weights: Matrix, activation: Activation, add: Option<Value> },
     Depthwise { x: Value, filters: Filters, window: Window, activation: Activation },
     Ghost(Box<Ghost>),
@@ -172,9 +174,8 @@ impl Op {
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Conv { weights, .. }
-            | Self::Pointwise { weights, .. }
-            | Self::Linear { weights, .. } => weights.bytes(),
+            Self::Conv { weights, .. } => weights.bytes(),
+            Self::Pointwise { weights, .. } | Self::Linear { weights, .. } => weights.bytes(),
             Self::Depthwise { filters, .. } => filters.bytes(),
             Self::Ghost(ghost) => {
                 let then = ghost.then.as_ref().map_or(0, |(filters, _)| filters.bytes());

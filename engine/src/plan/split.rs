@@ -38,6 +38,14 @@ impl Split {
         Self { way: Way::Channels, parts: threads.min(channels).max(1) }
     }
 
+    /// By tiles of a map, or by panels where there are few tiles: each part reads all weights then.
+    pub(crate) fn tiles(tiles: usize, matrix: &Matrix, threads: usize) -> Self {
+        let few = tiles < 32 * threads && matrix.panels.len() >= threads;
+        let (way, units) =
+            if few { (Way::Channels, matrix.panels.len()) } else { (Way::Rows, tiles) };
+        Self { way, parts: threads.min(units).max(1) }
+    }
+
     /// The cheaper way for this operation, whose cost is that of the slowest part.
     pub(crate) fn new(
         op: &Op,

@@ -7,6 +7,7 @@ use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
 use super::schedule::Arena;
 use super::split::Split;
+use crate::nhwc::winograd::{self, Grid};
 use crate::nhwc::{conv, dfc, gemm, ghost};
 use crate::pack::Filters;
 
@@ -53,6 +54,8 @@ pub(crate) struct Step {
     pub(crate) panel_scratch: usize,
     pub(crate) band_scratch: usize,
     pub(crate) then_scratch: usize,
+    /// How the map is cut where the convolution is Winograd's.
+    pub(crate) grid: Option<Grid>,
     /// Tables of the operation: offsets of a convolution, or nearest rows and columns of a gate.
     pub(crate) table: Vec<u32>,
     pub(crate) second_table: Vec<u32>,
@@ -136,6 +139,7 @@ impl Step {
             panel_scratch: 0,
             band_scratch: 0,
             then_scratch: 0,
+            grid: None,
             table: Vec::new(),
             second_table: Vec::new(),
         }
@@ -187,12 +191,19 @@ impl Layout<'_> {
         let lanes = self.network.isa.lanes();
         let panel = gemm::panel_vectors(self.network.isa.registers()) * lanes;
         match op {
-            Op::Conv { window, .. } => {
-                let side = window.kernel.0.max(window.stride);
-                let (width, padding) = (input.width, window.padding.1);
-                let row_len = (width + 2 * padding) * input.channels;
-                step.table = conv::offsets(window.kernel, input.channels, (width, padding));
-                step.band_scratch = conv::scratch_len(input.height, row_len, side);
+            Op::Conv { weights, window, .. } => {
+                step.grid = weights.grid(output.size());
+                if let Some(grid) = step.grid {
+                    let channels = (input.channels, output.channels);
+                    step.band_scratch = winograd::scratch_len(grid.tiles, channels, lanes);
+                    step.split = Split::tiles(grid.tiles, &weights.points[0], self.threads);
+                } else {
+                    let side = window.kernel.0.max(window.stride);
+                    let (width, padding) = (input.width, window.padding.1);
+                    let row_len = (width + 2 * padding) * input.channels;
+                    step.table = conv::offsets(window.kernel, input.channels, (width, padding));
+                    step.band_scratch = conv::scratch_len(input.height, row_len, side);
+                }
             }
             Op::Ghost(ghost) => {
                 let kernel = ghost.cheap.kernel.0;
@@ -245,7 +256,8 @@ fn nearest(from: usize, to: usize, len: usize) -> Vec<u32> {
 /// Multiply-adds for one picture.
 pub(crate) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
     match op {
-        Op::Conv { weights, .. } | Op::Pointwise { weights, .. } | Op::Linear { weights, .. } => {
+        Op::Conv { weights, .. } => output.pixels() * weights.direct.n * weights.direct.k,
+        Op::Pointwise { weights, .. } | Op::Linear { weights, .. } => {
             output.pixels() * weights.n * weights.k
         }
         Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,

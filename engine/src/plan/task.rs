@@ -5,7 +5,6 @@ use super::split::{Way, panels, share};
 use super::step::{Action, Place, Step};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::nhwc::conv::{Conv, Source};
 use crate::nhwc::depthwise::Depthwise;
 use crate::nhwc::dfc::Dfc;
 use crate::nhwc::gemm::{Dense, Gemm, Panel, Pixels, ScalePanel, Target};
@@ -90,22 +89,9 @@ impl Step {
         };
         match node {
             Op::Input => {}
-            Op::Conv { weights, window, activation, .. } => isa.run(Conv {
-                x: match self.x {
-                    Place::Input => Source::Planes(x),
-                    _ => Source::Pixels(x),
-                },
-                channels: input.channels,
-                input: input.size(),
-                kernel: window.kernel,
-                stride: window.stride,
-                padding: window.padding,
-                offsets: &self.table,
-                panels: &weights.panels[columns(weights)],
-                y: Target::dense(y, output.channels, output.width, *activation),
-                rows,
-                scratch,
-            }),
+            Op::Conv { weights, window, activation, .. } => {
+                self.convolve(isa, weights, *window, *activation, (x, y), (part, parts), scratch);
+            }
             Op::Pointwise { weights, activation, .. } => {
                 let mut c = Target::dense(y, output.channels, usize::MAX, *activation);
                 if let Some(add) = self.join {

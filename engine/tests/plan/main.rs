@@ -20,3 +20,4 @@ mod pool;
 mod precision;
 mod strategies;
 mod threads;
+mod winograd;

@@ -1,0 +1,66 @@
+//! One part of a dense convolution, directly or by Winograd's filtering.
+
+use super::graph::Window;
+use super::split::{Way, panels, share};
+use super::step::{Place, Step};
+use crate::isa::AnyIsa;
+use crate::nhwc::activation::Activation;
+use crate::nhwc::conv::{Conv, Source};
+use crate::nhwc::gemm::Target;
+use crate::nhwc::winograd::Winograd;
+use crate::pack::{Kernels, Matrix};
+
+impl Step {
+    /// Runs part `part` of `parts` of the convolution of `x` to `y`.
+    #[expect(clippy::too_many_arguments, reason = "a convolution and where it is done")]
+    pub(super) fn convolve(
+        &self,
+        isa: AnyIsa,
+        kernels: &Kernels,
+        window: Window,
+        activation: Activation,
+        (x, y): (*mut f32, *mut f32),
+        (part, parts): (usize, usize),
+        scratch: *mut f32,
+    ) {
+        let (input, output) = (self.input, self.output);
+        let share_of = |count: usize| match self.split.way {
+            Way::Rows => share(count, part, parts),
+            Way::Channels => 0..count,
+        };
+        let columns = |matrix: &Matrix| match self.split.way {
+            Way::Rows => 0..matrix.panels.len(),
+            Way::Channels => panels(matrix, part, parts),
+        };
+        match self.grid {
+            Some(grid) => isa.run(Winograd {
+                x,
+                y,
+                channels: (input.channels, output.channels),
+                grid,
+                bias: &kernels.direct.panels,
+                points: &kernels.points,
+                panels: columns(&kernels.points[0]),
+                tiles: share_of(grid.tiles),
+                activation,
+                scratch,
+            }),
+            None => isa.run(Conv {
+                x: match self.x {
+                    Place::Input => Source::Planes(x),
+                    _ => Source::Pixels(x),
+                },
+                channels: input.channels,
+                input: input.size(),
+                kernel: window.kernel,
+                stride: window.stride,
+                padding: window.padding,
+                offsets: &self.table,
+                panels: &kernels.direct.panels[columns(&kernels.direct)],
+                y: Target::dense(y, output.channels, output.width, activation),
+                rows: share_of(output.height),
+                scratch,
+            }),
+        }
+    }
+}
