@@ -3,6 +3,7 @@
 //! Packed once, shared by plans and threads. What is packed fits one instruction set, whose number
 //! of lanes it is laid out for; a plan uses the set that its weights were packed for.
 
+mod affine;
 mod kernels;
 
 use crate::PlanError;
@@ -12,6 +13,7 @@ use crate::nhwc::depthwise::Filter;
 use crate::nhwc::gemm::{Panel, Weights, panel_vectors};
 use crate::plan::Precision;
 
+pub use affine::Affine;
 pub use kernels::Kernels;
 
 /// A matrix `[n, k]`, one row for each output: a pointwise convolution or a fully connected layer.

@@ -1,5 +1,7 @@
 //! Builds networks: checks operands, packs weights.
 
+mod heads;
+
 use std::sync::Arc;
 
 use super::graph::{Ghost, Join, Network, Node, Op, Value, Window};
@@ -26,7 +28,7 @@ impl NetworkBuilder {
     /// A network whose input has `channels` channels, and that input.
     pub fn new(options: &PlanOptions, channels: usize) -> (Self, Value) {
         let isa = options.isa.unwrap_or_else(AnyIsa::best);
-        let input = Node { op: Op::Input, channels, vector: false };
+        let input = Node { op: Op::Input, channels, vector: false, repeats: false };
         let precision = options.precision;
         let network = Network { isa, precision, nodes: vec![input], outputs: Vec::new() };
         (Self { network, store: Store::default() }, Value(0))
@@ -78,7 +80,7 @@ impl NetworkBuilder {
         self.expect("pointwise", self.is_map(x), "a map")?;
         let fits = add.is_none_or(|add| self.is_map(add) && self.channels(add) == n);
         self.expect("pointwise", fits, "a map of the output's channels to add")?;
-        let weights = self.matrix(x, weights, bias)?;
+        let weights = Arc::new(self.matrix(x, weights, bias)?);
         Ok(self.push(Op::Pointwise { x, weights, activation, add }, n, false))
     }
 
@@ -96,7 +98,7 @@ impl NetworkBuilder {
         window.check("depthwise")?;
         self.expect("depthwise", self.is_map(x), "a map")?;
         let channels = self.channels(x);
-        let filters = self.filters(channels, window.kernel, weights)?;
+        let filters = Arc::new(self.filters(channels, window.kernel, weights)?);
         Ok(self.push(Op::Depthwise { x, filters, window, activation }, channels, false))
     }
 
@@ -258,7 +260,7 @@ impl NetworkBuilder {
     }
 
     fn push(&mut self, op: Op, channels: usize, vector: bool) -> Value {
-        self.network.nodes.push(Node { op, channels, vector });
+        self.network.nodes.push(Node { op, channels, vector, repeats: false });
         Value(self.network.nodes.len() - 1)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::resize::Resize;
 use super::{PlanError, Precision};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Kernels, Matrix};
+use crate::pack::{Affine, Filters, Kernels, Matrix};
 
 /// A map or vector inside a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,13 +17,16 @@ pub struct Value(pub(crate) usize);
 pub(crate) enum Op {
     Input,
     Conv { x: Value, weights: Arc<Kernels>, window: Window, activation: Activation },
-    Pointwise { x: Value, weights: Matrix, activation: Activation, add: Option<Value> },
-    Depthwise { x: Value, filters: Filters, window: Window, activation: Activation },
+    Pointwise { x: Value, weights: Arc<Matrix>, activation: Activation, add: Option<Value> },
+    Depthwise { x: Value, filters: Arc<Filters>, window: Window, activation: Activation },
     Ghost(Box<Ghost>),
     Dfc { x: Value, weights: Matrix, horizontal: Filters, vertical: Filters },
     AvgPool2x2 { x: Value },
     GlobalPool { x: Value },
     Linear { x: Value, weights: Matrix, activation: Activation },
+    Resize(Resize),
+    GroupNorm(GroupNorm),
+    Concat { parts: Vec<Value> },
 }
 
 /// Kernel, stride and zero padding of a convolution: height, then width.
@@ -79,6 +83,16 @@ pub(crate) struct Ghost {
     pub(crate) then: Option<(Filters, Window)>,
 }
 
+/// A group normalisation.
+#[derive(Debug)]
+pub(crate) struct GroupNorm {
+    pub(crate) x: Value,
+    pub(crate) groups: usize,
+    pub(crate) affine: Arc<Affine>,
+    pub(crate) epsilon: f32,
+    pub(crate) activation: Activation,
+}
+
 /// What a ghost module does with its features before they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
@@ -102,15 +116,42 @@ impl Op {
                 };
                 (Some(ghost.x), ghost.scale, join)
             }
-            Self::Pointwise { x, add, .. } => (Some(x), add, None),
+            Self::Pointwise { x, add, .. } | Self::Resize(Resize { x, add, .. }) => {
+                (Some(x), add, None)
+            }
+            Self::Concat { .. } => (None, None, None),
             Self::Conv { x, .. }
             | Self::Depthwise { x, .. }
             | Self::Dfc { x, .. }
             | Self::AvgPool2x2 { x }
             | Self::GlobalPool { x }
+            | Self::GroupNorm(GroupNorm { x, .. })
             | Self::Linear { x, .. } => (Some(x), None, None),
         };
-        [x, second, third].into_iter().flatten()
+        let parts = if let Self::Concat { parts } = self { parts.clone() } else { Vec::new() };
+        [x, second, third].into_iter().flatten().chain(parts)
+    }
+
+    /// The same operation with the same weights on another map, where there is that.
+    pub(crate) fn again(&self, x: Value) -> Option<Self> {
+        Some(match self {
+            Self::Conv { weights, window, activation, .. } => {
+                let (weights, window, activation) = (weights.clone(), *window, *activation);
+                Self::Conv { x, weights, window, activation }
+            }
+            Self::Pointwise { weights, activation, add: None, .. } => {
+                let (weights, activation) = (weights.clone(), *activation);
+                Self::Pointwise { x, weights, activation, add: None }
+            }
+            Self::Depthwise { filters, window, activation, .. } => {
+                let (filters, window, activation) = (filters.clone(), *window, *activation);
+                Self::Depthwise { x, filters, window, activation }
+            }
+            Self::GroupNorm(norm) => {
+                Self::GroupNorm(GroupNorm { x, affine: norm.affine.clone(), ..*norm })
+            }
+            _ => return None,
+        })
     }
 
     /// The kind's name in listings.
@@ -125,6 +166,9 @@ impl Op {
             Self::AvgPool2x2 { .. } => "avg-pool",
             Self::GlobalPool { .. } => "global-pool",
             Self::Linear { .. } => "linear",
+            Self::Resize(_) => "resize",
+            Self::GroupNorm(_) => "group-norm",
+            Self::Concat { .. } => "concat",
         }
     }
 
@@ -167,7 +211,9 @@ impl Op {
             }
             Self::Linear { activation, .. } => act(activation).trim_start().to_owned(),
             Self::AvgPool2x2 { .. } => "2x2/2".into(),
-            Self::Input | Self::GlobalPool { .. } => String::new(),
+            Self::Resize(resize) => resize.kernel(),
+            Self::GroupNorm(norm) => format!("{}{}", norm.groups, act(&norm.activation)),
+            Self::Input | Self::GlobalPool { .. } | Self::Concat { .. } => String::new(),
         }
     }
 
@@ -175,7 +221,9 @@ impl Op {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Conv { weights, .. } => weights.bytes(),
-            Self::Pointwise { weights, .. } | Self::Linear { weights, .. } => weights.bytes(),
+            Self::Pointwise { weights, .. } => weights.bytes(),
+            Self::Linear { weights, .. } => weights.bytes(),
+            Self::GroupNorm(norm) => norm.affine.bytes(),
             Self::Depthwise { filters, .. } => filters.bytes(),
             Self::Ghost(ghost) => {
                 let then = ghost.then.as_ref().map_or(0, |(filters, _)| filters.bytes());
@@ -184,7 +232,11 @@ impl Op {
             Self::Dfc { weights, horizontal, vertical, .. } => {
                 weights.bytes() + horizontal.bytes() + vertical.bytes()
             }
-            Self::Input | Self::AvgPool2x2 { .. } | Self::GlobalPool { .. } => 0,
+            Self::Input
+            | Self::AvgPool2x2 { .. }
+            | Self::GlobalPool { .. }
+            | Self::Resize(_)
+            | Self::Concat { .. } => 0,
         }
     }
 }
@@ -196,6 +248,8 @@ pub(crate) struct Node {
     pub(crate) channels: usize,
     /// Whether it is a vector: one pixel, whatever the input's size.
     pub(crate) vector: bool,
+    /// Whether its weights are those of an earlier node.
+    pub(crate) repeats: bool,
 }
 
 /// A network with packed weights, for any input size. Immutable, shared by plans and threads.
@@ -210,7 +264,7 @@ pub struct Network {
 impl Network {
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.nodes.iter().map(|node| node.op.bytes()).sum()
+        self.nodes.iter().filter(|node| !node.repeats).map(|node| node.op.bytes()).sum()
     }
 
     /// The precision of the large weights.

@@ -1,6 +1,6 @@
 //! What follows from an input size: the shapes of all values, and which of them wait for the batch.
 
-use super::graph::{Join, Network, Op, Value};
+use super::graph::{GroupNorm, Join, Network, Op, Value};
 use super::{PlanError, Shape};
 
 /// Elements of the largest map: tables of offsets have 32 bits.
@@ -39,7 +39,15 @@ pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, Plan
                     })?,
                 }
             }
-            Op::Dfc { x, .. } => of(*x).size(),
+            Op::Dfc { x, .. } | Op::GroupNorm(GroupNorm { x, .. }) => of(*x).size(),
+            Op::Resize(resize) => resize.output(of).map_err(refuse)?,
+            Op::Concat { parts } => {
+                let size = of(parts[0]).size();
+                if let Some(other) = parts.iter().find(|part| of(**part).size() != size) {
+                    return Err(refuse(format!("{} beside {}", of(*other), of(parts[0]))));
+                }
+                size
+            }
             Op::AvgPool2x2 { x } => (of(*x).height / 2, of(*x).width / 2),
             Op::GlobalPool { .. } | Op::Linear { .. } => (1, 1),
         };

@@ -84,8 +84,13 @@ impl Split {
         let large = input.len() > CACHED;
         let (way, units) = match op {
             Op::Input => (Way::Rows, 1),
-            Op::Conv { .. } => (Way::Rows, output.height),
-            Op::AvgPool2x2 { .. } => (Way::Rows, output.height),
+            Op::Conv { weights, .. } => {
+                let weights = &weights.direct;
+                let way = choose(rows(output.height, 0), columns(weights), true);
+                (way, if way == Way::Rows { output.height } else { weights.panels.len() })
+            }
+            Op::AvgPool2x2 { .. } | Op::Resize(_) | Op::Concat { .. } => (Way::Rows, output.height),
+            Op::GroupNorm(norm) => (Way::Channels, norm.groups),
             Op::GlobalPool { .. } => (Way::Channels, output.channels.div_ceil(16)),
             Op::Depthwise { .. } => by_vectors,
             Op::Pointwise { weights, .. } => {

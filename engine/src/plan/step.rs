@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use super::Shape;
 use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
+use super::resize::nearest;
 use super::schedule::Arena;
 use super::split::Split;
 use crate::nhwc::winograd::{self, Grid};
-use crate::nhwc::{conv, dfc, gemm, ghost};
+use crate::nhwc::{conv, dfc, gemm, ghost, group_norm};
 use crate::pack::Filters;
 
 /// Where a value lies while a plan runs.
@@ -54,6 +55,8 @@ pub(crate) struct Step {
     pub(crate) panel_scratch: usize,
     pub(crate) band_scratch: usize,
     pub(crate) then_scratch: usize,
+    /// What is concatenated: each map and its channels.
+    pub(crate) parts: Vec<(Place, usize)>,
     /// How the map is cut where the convolution is Winograd's.
     pub(crate) grid: Option<Grid>,
     /// Tables of the operation: offsets of a convolution, or nearest rows and columns of a gate.
@@ -139,6 +142,7 @@ impl Step {
             panel_scratch: 0,
             band_scratch: 0,
             then_scratch: 0,
+            parts: Vec::new(),
             grid: None,
             table: Vec::new(),
             second_table: Vec::new(),
@@ -235,6 +239,16 @@ impl Layout<'_> {
                 step.band_scratch = dfc::scratch_len(output.size(), kernel, panel);
             }
             Op::Pointwise { add, .. } => step.join = add.as_ref().map(at),
+            Op::Resize(resize) => {
+                step.join = resize.add.as_ref().map(at);
+                let Shape { channels, height, width } = input;
+                step.table = resize.table(width, output.width, channels);
+                step.second_table = resize.table(height, output.height, width * channels);
+            }
+            Op::GroupNorm(_) => step.band_scratch = group_norm::scratch_len(input.channels),
+            Op::Concat { parts } => {
+                step.parts = parts.iter().map(|part| (at(part), of(part).channels)).collect();
+            }
             Op::Input
             | Op::Depthwise { .. }
             | Op::AvgPool2x2 { .. }
@@ -245,21 +259,12 @@ impl Layout<'_> {
     }
 }
 
-/// Where the nearest of `from` things of `len` elements begins for each of `to`, as PyTorch's
-/// `interpolate` with `size` has it.
-fn nearest(from: usize, to: usize, len: usize) -> Vec<u32> {
-    let scale = from as f32 / to as f32;
-    let nearest = |i: usize| ((i as f32 * scale) as usize).min(from - 1);
-    (0..to).map(|i| (nearest(i) * len) as u32).collect()
-}
-
 /// Multiply-adds for one picture.
 pub(crate) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
     match op {
         Op::Conv { weights, .. } => output.pixels() * weights.direct.n * weights.direct.k,
-        Op::Pointwise { weights, .. } | Op::Linear { weights, .. } => {
-            output.pixels() * weights.n * weights.k
-        }
+        Op::Pointwise { weights, .. } => output.pixels() * weights.n * weights.k,
+        Op::Linear { weights, .. } => weights.n * weights.k,
         Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,
         Op::Ghost(ghost) => {
             let cheap = ghost.cheap.kernel.0 * ghost.cheap.kernel.1;
@@ -276,6 +281,9 @@ pub(crate) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usiz
         Op::Dfc { weights, horizontal, vertical, .. } => {
             output.len() * (weights.k + horizontal.kernel.1 + vertical.kernel.0)
         }
+        Op::Resize(resize) => resize.work(output.len()),
+        Op::GroupNorm(_) => 3 * output.len(),
+        Op::Concat { .. } => output.len() / 4,
         Op::Input | Op::AvgPool2x2 { .. } | Op::GlobalPool { .. } => input.len() / 4,
     }
 }

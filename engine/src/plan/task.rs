@@ -37,7 +37,7 @@ unsafe impl Sync for Frame<'_> {}
 
 impl Frame<'_> {
     /// A value's memory; `channels` matter for vectors of a batch only.
-    fn at(&self, place: Place, channels: usize) -> *mut f32 {
+    pub(super) fn at(&self, place: Place, channels: usize) -> *mut f32 {
         match place {
             Place::Input => self.input.cast_mut(),
             Place::Arena(start) => self.arena.wrapping_add(start),
@@ -206,6 +206,12 @@ impl Step {
                         scratch,
                     });
                 }
+            }
+            Op::Resize(resize) => self.resize(isa, resize, (x, y), frame, rows),
+            Op::GroupNorm(norm) => self.group_norm(isa, norm, (x, y), (part, parts), scratch),
+            Op::Concat { .. } => {
+                // SAFETY: as the caller's.
+                unsafe { self.concat(y, frame, share(output.pixels(), part, parts)) }
             }
             Op::AvgPool2x2 { .. } => {
                 isa.run(AvgPool2x2 { x, y, channels: input.channels, width: input.width, rows });
