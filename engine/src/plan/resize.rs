@@ -76,8 +76,9 @@ impl Resize {
     pub(super) fn table(&self, from: usize, to: usize, len: usize) -> Vec<u32> {
         match self.interpolation {
             Interpolation::Nearest => nearest(from, to, len),
+            // Rounded once, as PyTorch's builds have it: else pixels of large maps would differ.
             Interpolation::Bilinear => {
-                linear(from, to, len, |i, ratio| (ratio * (i as f32 + 0.5) - 0.5).max(0.0))
+                linear(from, to, len, |i, ratio| ratio.mul_add(i as f32 + 0.5, -0.5).max(0.0))
             }
             Interpolation::BilinearCorners => {
                 let ratio = if to > 1 { (from - 1) as f32 / (to - 1) as f32 } else { 0.0 };

@@ -11,6 +11,7 @@ pub(crate) struct Map {
 }
 
 /// Weights and biases, in the order in which the builder takes them.
+#[derive(Clone)]
 pub(crate) struct Parameters {
     pub(crate) weights: Vec<f32>,
     pub(crate) bias: Vec<f32>,
@@ -78,7 +79,7 @@ impl Map {
         Self { channels, size, values: (0..channels * size.0 * size.1).map(pixel).collect() }
     }
 
-    fn at(&self, channel: usize, row: usize, column: usize) -> f64 {
+    pub(crate) fn at(&self, channel: usize, row: usize, column: usize) -> f64 {
         self.values[(channel * self.size.0 + row) * self.size.1 + column]
     }
 

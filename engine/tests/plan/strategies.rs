@@ -1,12 +1,15 @@
 //! What the property tests draw: sizes, windows and activations.
 
-use engine::plan::{Activation, Window};
+use engine::plan::{Activation, Interpolation, Window};
 use proptest::prelude::*;
 
 use crate::oracle::output_size;
 
 pub(crate) const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::HardSigmoid];
+
+pub(crate) const MODES: [Interpolation; 3] =
+    [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::BilinearCorners];
 
 /// So many cases, or fewer where the environment has a smaller `PROPTEST_CASES`: for emulators.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
