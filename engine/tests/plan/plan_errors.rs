@@ -1,9 +1,10 @@
 //! Shapes and slices that a plan can't take end in a typed error, never in a panic.
 
-use engine::plan::{Activation, PlanError, PlanOptions, Window};
+use engine::plan::{Activation, Interpolation, PlanError, PlanOptions, Window};
 
 use crate::check::THREADS;
-use crate::model::{INPUT, Joint, Model};
+use crate::layer::Size;
+use crate::model::{INPUT, Id, Joint, Model};
 
 const NONE: Activation = Activation::Identity;
 
@@ -68,6 +69,27 @@ fn maps_of_another_size() {
         let message = plan.unwrap_err().to_string();
         assert_eq!(message, format!("{kind}: 3x4x4 is added to 6x8x4"));
     }
+}
+
+#[test]
+fn maps_beside_or_added_to_others() {
+    let message = |grow: fn(&mut Model, Id, Id) -> Id| {
+        let (mut model, x) = Model::with_map(4);
+        let half = model.avg_pool2x2(x);
+        let y = grow(&mut model, x, half);
+        model.outputs = vec![y];
+        let network = model.network(&PlanOptions::default()).unwrap();
+        let plan = network.plan([1, 3, 6, 8], &PlanOptions::default());
+        plan.unwrap_err().to_string()
+    };
+    let concat = message(|model, x, half| model.concat(&[x, half]));
+    assert_eq!(concat, "concat: 3x4x4 beside 6x8x4");
+    let sum = message(|model, x, half| model.activation(x, Some(half), NONE));
+    assert_eq!(sum, "resize: 3x4x4 is added to a map of 6x8");
+    let huge = message(|model, x, _| {
+        model.resize(x, Size::Times(usize::MAX / 8), Interpolation::Bilinear, None, NONE)
+    });
+    assert!(huge.ends_with("is too large"), "{huge}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, PlanOptions, Window};
+use engine::plan::{Activation, Extent, NetworkBuilder, PlanOptions, Window};
 use proptest::prelude::*;
 
 use crate::check::{check, check_batch, run};
@@ -97,8 +97,7 @@ fn equals_pytorch() {
         let (mut builder, x) = NetworkBuilder::new(&PlanOptions::default(), 1);
         let map = builder.conv(x, Window::same((1, 1), 1), (&[1.0], &[0.0]), NONE).unwrap();
         // Another map has the size that is wanted: 3 + 2 * 2 by 4 + 2 - 1.
-        let larger = Window { kernel: (3, 1), ..Window::same((1, 1), 1) };
-        let larger = Window { padding: (2, 0), ..larger };
+        let larger = Window { kernel: (3, 1), stride: 1, padding: (2, 0) };
         let tall = builder.conv(x, larger, (&[0.0; 3], &[0.0]), NONE).unwrap();
         let taller = builder.conv(tall, larger, (&[0.0; 3], &[0.0]), NONE).unwrap();
         let wider = Window { kernel: (1, 2), stride: 1, padding: (0, 1) };
