@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::band::{self, Band};
-use super::depthwise::rows_under;
+use super::depthwise::dilated_rows_under;
 use super::gemm::{Gather, Gemm, Panel, Pixels, Target};
 use crate::isa::{Isa, Op};
 
@@ -26,6 +26,8 @@ pub(crate) struct Conv<'a> {
     pub(crate) kernel: (usize, usize),
     pub(crate) stride: usize,
     pub(crate) padding: (usize, usize),
+    /// Distance of the kernel's taps.
+    pub(crate) dilation: usize,
     /// [`offsets`] of this geometry.
     pub(crate) offsets: &'a [u32],
     /// Neighbouring panels and the first column of each.
@@ -42,10 +44,14 @@ pub(crate) fn offsets(
     kernel: (usize, usize),
     channels: usize,
     (width, padding): (usize, usize),
+    dilation: usize,
 ) -> Vec<u32> {
     let row_len = (width + 2 * padding) * channels;
-    let row = |ky: usize| (0..kernel.1 * channels).map(move |i| (ky * row_len + i) as u32);
-    (0..kernel.0).flat_map(row).collect()
+    let tap = |tap: usize| {
+        let (ky, kx) = (tap / kernel.1 * dilation, tap % kernel.1 * dilation);
+        (0..channels).map(move |i| (ky * row_len + kx * channels + i) as u32)
+    };
+    (0..kernel.0 * kernel.1).flat_map(tap).collect()
 }
 
 /// Elements of scratch for any part of the output.
@@ -61,9 +67,11 @@ impl Op for Conv<'_> {
         let (height, width) = self.input;
         let ld = self.channels;
         let (kh, kw) = self.kernel;
-        let under = |oy: usize| rows_under(oy, kh, self.stride, self.padding.0, height);
+        let taps = (kh, self.dilation);
+        let under = |oy: usize| dilated_rows_under(oy, taps, self.stride, self.padding.0, height);
         let row_len = (width + 2 * self.padding.1) * ld;
-        let capacity = band::capacity(height, kh.max(self.stride), row_len);
+        let capacity =
+            band::capacity(height, ((kh - 1) * self.dilation + 1).max(self.stride), row_len);
         let last_row = under(self.rows.end - 1).0.end;
         let mut oy = self.rows.start;
         // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
@@ -83,7 +91,9 @@ impl Op for Conv<'_> {
                     // order of the factors puts them first or last.
                     let skipped = first_tap * kw * ld;
                     let a = Pixels {
-                        data: band.row(rows.start).wrapping_sub(first_tap * row_len),
+                        data: band
+                            .row(rows.start)
+                            .wrapping_sub(first_tap * self.dilation * row_len),
                         ld: self.stride * ld,
                         count: self.y.width,
                     };

@@ -55,6 +55,7 @@ impl Step {
                 kernel: window.kernel,
                 stride: window.stride,
                 padding: window.padding,
+                dilation: window.dilation,
                 offsets: &self.table,
                 panels: &kernels.direct.panels[columns(&kernels.direct)],
                 y: Target::dense(y, output.channels, output.width, activation),

@@ -29,21 +29,39 @@ pub(crate) enum Op {
     Concat { parts: Vec<Value> },
 }
 
-/// Kernel, stride and zero padding of a convolution: height, then width.
+/// The farthest that a dilated kernel may reach.
+const FARTHEST: usize = 1 << 16;
+
+/// Kernel, stride, zero padding and dilation of a convolution: height, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Height and width of the kernel.
     pub kernel: (usize, usize),
     /// Step in both directions.
     pub stride: usize,
-    /// Zeros on each side, fewer than the kernel has taps.
+    /// Zeros on each side, fewer than the kernel reaches over.
     pub padding: (usize, usize),
+    /// Distance of the kernel's taps in both directions.
+    pub dilation: usize,
 }
 
 impl Window {
     /// A kernel of odd sides with the padding that keeps the size at stride 1.
     pub fn same(kernel: (usize, usize), stride: usize) -> Self {
-        Self { kernel, stride, padding: (kernel.0 / 2, kernel.1 / 2) }
+        Self { kernel, stride, padding: (kernel.0 / 2, kernel.1 / 2), dilation: 1 }
+    }
+
+    /// A kernel of odd sides whose taps are `dilation` pixels apart, with stride 1 and the padding
+    /// that keeps the size.
+    pub fn dilated(kernel: (usize, usize), dilation: usize) -> Self {
+        let side = |kernel: usize| (kernel / 2).saturating_mul(dilation);
+        Self { kernel, stride: 1, padding: (side(kernel.0), side(kernel.1)), dilation }
+    }
+
+    /// Rows and columns from the first tap to the last.
+    pub(crate) fn reach(&self) -> (usize, usize) {
+        let side = |kernel: usize| (kernel.saturating_sub(1)).saturating_mul(self.dilation) + 1;
+        (side(self.kernel.0), side(self.kernel.1))
     }
 
     /// The output's height and width, if there is one.
@@ -52,8 +70,8 @@ impl Window {
             Some((size + 2 * padding).checked_sub(kernel)? / self.stride + 1)
         };
         Some((
-            side(height, self.padding.0, self.kernel.0)?,
-            side(width, self.padding.1, self.kernel.1)?,
+            side(height, self.padding.0, self.reach().0)?,
+            side(width, self.padding.1, self.reach().1)?,
         ))
     }
 
@@ -62,11 +80,23 @@ impl Window {
         if self.stride > 0
             && fits(self.padding.0, self.kernel.0)
             && fits(self.padding.1, self.kernel.1)
+            && self.dilation == 1
+            || self.is_dilated()
         {
             return Ok(());
         }
         let reason = format!("{self:?}: expected a stride, and less padding than kernel");
         Err(PlanError::Operands { operation, reason })
+    }
+
+    /// Whether it is a window of [`Window::dilated`]: every output has the middle tap on the map
+    /// then, and a kernel that is larger than memory is none.
+    fn is_dilated(&self) -> bool {
+        let (kh, kw) = self.kernel;
+        let fits = |kernel: usize| {
+            kernel % 2 == 1 && kernel.checked_mul(self.dilation).is_some_and(|n| n <= FARTHEST)
+        };
+        self.dilation > 1 && fits(kh) && fits(kw) && *self == Self::dilated((kh, kw), self.dilation)
     }
 }
 
@@ -189,7 +219,11 @@ impl Op {
         match self {
             Self::Conv { window, activation, .. } | Self::Depthwise { window, activation, .. } => {
                 let (kh, kw) = window.kernel;
-                format!("{kh}x{kw}/{}{}", window.stride, act(activation))
+                let step = match window.dilation {
+                    1 => format!("/{}", window.stride),
+                    apart => format!("*{apart}"),
+                };
+                format!("{kh}x{kw}{step}{}", act(activation))
             }
             Self::Pointwise { activation, add, .. } => {
                 format!("1x1{}{}", if add.is_some() { " +add" } else { "" }, act(activation))

@@ -97,8 +97,10 @@ impl Steps {
             let layout = Layout { network, places: &places, shapes, threads };
             match &node.op {
                 Op::Ghost(ghost)
-                    if ghost.then.is_some()
-                        && (ghost.scale.is_some() || !passes_by(shapes[ghost.x.0], shape)) =>
+                    if ghost.then.as_ref().is_some_and(|(_, window)| {
+                        let apart = ghost.scale.is_some() || window.dilation > 1;
+                        apart || !passes_by(shapes[ghost.x.0], shape)
+                    }) =>
                 {
                     let module = shapes[ghost.x.0].with_channels(shape.channels);
                     let start = arena.allocate(index, module.len());
@@ -202,10 +204,15 @@ impl Layout<'_> {
                     step.band_scratch = winograd::scratch_len(grid.tiles, channels, lanes);
                     step.split = Split::tiles(grid.tiles, &weights.points[0], self.threads);
                 } else {
-                    let side = window.kernel.0.max(window.stride);
+                    let side = window.reach().0.max(window.stride);
                     let (width, padding) = (input.width, window.padding.1);
                     let row_len = (width + 2 * padding) * input.channels;
-                    step.table = conv::offsets(window.kernel, input.channels, (width, padding));
+                    step.table = conv::offsets(
+                        window.kernel,
+                        input.channels,
+                        (width, padding),
+                        window.dilation,
+                    );
                     step.band_scratch = conv::scratch_len(input.height, row_len, side);
                 }
             }

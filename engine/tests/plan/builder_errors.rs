@@ -163,10 +163,17 @@ fn windows_that_are_none() {
     let (mut b, input, map, _) = builder();
     let w: (&[f32], &[f32]) = (&[0.0; 36], &[0.0; 4]);
     let windows = [
-        Window { kernel: (3, 3), stride: 0, padding: (1, 1) },
-        Window { kernel: (3, 3), stride: 1, padding: (3, 1) },
-        Window { kernel: (3, 3), stride: 1, padding: (1, usize::MAX) },
-        Window { kernel: (0, 3), stride: 1, padding: (0, 0) },
+        Window { kernel: (3, 3), stride: 0, padding: (1, 1), dilation: 1 },
+        Window { kernel: (3, 3), stride: 1, padding: (3, 1), dilation: 1 },
+        Window { kernel: (3, 3), stride: 1, padding: (1, usize::MAX), dilation: 1 },
+        Window { kernel: (0, 3), stride: 1, padding: (0, 0), dilation: 1 },
+        Window { dilation: 0, ..Window::same((3, 3), 1) },
+        Window { dilation: 2, ..Window::same((3, 3), 1) },
+        Window { stride: 2, ..Window::dilated((3, 3), 2) },
+        Window { padding: (4, 2), ..Window::dilated((3, 3), 2) },
+        Window::dilated((2, 3), 2),
+        Window::dilated((3, 3), usize::MAX),
+        Window::dilated((3, 3), 1 << 30),
     ];
     for window in windows {
         let expected = "expected a stride, and less padding than kernel";
@@ -215,7 +222,7 @@ fn kernels_whose_size_overflows() {
     let side = 1 << (usize::BITS / 2);
     let w: (&[f32], &[f32]) = (&[], &[0.0; 4]);
     for kernel in [(side, side), (usize::MAX, 3), (3, usize::MAX)] {
-        let window = Window { kernel, stride: 1, padding: (0, 0) };
+        let window = Window { kernel, stride: 1, padding: (0, 0), dilation: 1 };
         assert!(b.conv(input, window, w, NONE).is_err());
         assert!(b.depthwise(map, window, w, NONE).is_err());
     }

@@ -49,7 +49,11 @@ impl Growing {
         let activation = ACTIVATIONS[usize::from(more) % 4];
         let stride = usize::from(more / 4 % 2) + 1;
         let side = [1, 3, 5][usize::from(more / 8 % 3)];
-        let window = Window::same((side, [3, 1, 5][usize::from(more / 24 % 3)]), stride);
+        let kernel = (side, [3, 1, 5][usize::from(more / 24 % 3)]);
+        let window = match stride {
+            1 if more > 200 => Window::dilated(kernel, 1 + usize::from(more % 3)),
+            _ => Window::same(kernel, stride),
+        };
         let to = output_size(window, size);
         let vector = |id: Id| self.sizes[id].is_none();
         let scale = self.find(more, |id| vector(id) && channels[id] == channels[x]);

@@ -61,8 +61,9 @@ pub(crate) fn output_size(
     window: Window,
     (height, width): (usize, usize),
 ) -> Option<(usize, usize)> {
-    let side = |len: usize, kernel, padding: usize| {
-        Some((len + 2 * padding).checked_sub(kernel)? / window.stride + 1)
+    let side = |len: usize, kernel: usize, padding: usize| {
+        let reach = (kernel - 1) * window.dilation + 1;
+        Some((len + 2 * padding).checked_sub(reach)? / window.stride + 1)
     };
     let (kernel, padding) = (window.kernel, window.padding);
     Some((side(height, kernel.0, padding.0)?, side(width, kernel.1, padding.1)?))
@@ -118,8 +119,9 @@ impl Map {
             let mut sum = f64::from(bias[output]);
             for (input, filter) in inputs.zip(filter.chunks_exact(taps)) {
                 for (tap, weight) in filter.iter().enumerate() {
-                    let row = (y * window.stride + tap / kw).wrapping_sub(top);
-                    let column = (x * window.stride + tap % kw).wrapping_sub(left);
+                    let row = (y * window.stride + tap / kw * window.dilation).wrapping_sub(top);
+                    let column =
+                        (x * window.stride + tap % kw * window.dilation).wrapping_sub(left);
                     if row < self.size.0 && column < self.size.1 {
                         sum += f64::from(*weight) * self.at(input, row, column);
                     }

@@ -13,7 +13,11 @@ fn inputs_that_the_network_cannot_take() {
     let mut model = Model::new(3);
     let x = model.conv(INPUT, Window::same((3, 3), 1), 4, NONE);
     let half = model.avg_pool2x2(x);
-    let y = model.depthwise(half, Window { kernel: (3, 3), stride: 1, padding: (0, 0) }, NONE);
+    let y = model.depthwise(
+        half,
+        Window { kernel: (3, 3), stride: 1, padding: (0, 0), dilation: 1 },
+        NONE,
+    );
     model.outputs = vec![y];
     let network = model.network(&PlanOptions::default()).unwrap();
     let plan = |shape| network.plan(shape, &PlanOptions::default().with_threads(1)).map(|_| ());
@@ -26,7 +30,7 @@ fn inputs_that_the_network_cannot_take() {
     assert_eq!(
         refused([1, 3, 4, 6]),
         "depthwise: a map of 2x3x4 is too small for Window { kernel: (3, 3), stride: 1, padding: \
-         (0, 0) }"
+         (0, 0), dilation: 1 }"
     );
     let huge = usize::MAX;
     for (height, width) in

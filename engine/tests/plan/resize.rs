@@ -97,10 +97,10 @@ fn equals_pytorch() {
         let (mut builder, x) = NetworkBuilder::new(&PlanOptions::default(), 1);
         let map = builder.conv(x, Window::same((1, 1), 1), (&[1.0], &[0.0]), NONE).unwrap();
         // Another map has the size that is wanted: 3 + 2 * 2 by 4 + 2 - 1.
-        let larger = Window { kernel: (3, 1), stride: 1, padding: (2, 0) };
+        let larger = Window { kernel: (3, 1), stride: 1, padding: (2, 0), dilation: 1 };
         let tall = builder.conv(x, larger, (&[0.0; 3], &[0.0]), NONE).unwrap();
         let taller = builder.conv(tall, larger, (&[0.0; 3], &[0.0]), NONE).unwrap();
-        let wider = Window { kernel: (1, 2), stride: 1, padding: (0, 1) };
+        let wider = Window { kernel: (1, 2), stride: 1, padding: (0, 1), dilation: 1 };
         let other = builder.conv(taller, wider, (&[0.0; 2], &[0.0]), NONE).unwrap();
         let y = builder.resize(map, Extent::Like(other), mode, None, NONE).unwrap();
         let network = Arc::new(builder.build(&[y]));

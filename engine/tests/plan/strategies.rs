@@ -40,9 +40,11 @@ pub(crate) fn windows() -> impl Strategy<Value = Window> {
         (kernels.clone(), 1..4usize).prop_map(|(kernel, stride)| Window::same(kernel, stride));
     let any = (kernels, 1..4usize, any::<(u8, u8)>()).prop_map(|(kernel, stride, padding)| {
         let padding = (usize::from(padding.0) % kernel.0, usize::from(padding.1) % kernel.1);
-        Window { kernel, stride, padding }
+        Window { kernel, stride, padding, dilation: 1 }
     });
-    prop_oneof![same, any]
+    let sides = prop::sample::select(vec![(3, 3), (5, 5), (1, 3), (3, 1), (1, 1), (5, 3)]);
+    let dilated = (sides, 2..7usize).prop_map(|(kernel, apart)| Window::dilated(kernel, apart));
+    prop_oneof![2 => same, 2 => any, 1 => dilated]
 }
 
 /// A size, and a window that fits it.
