@@ -6,7 +6,7 @@ use super::Shape;
 use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
 use super::resize::nearest;
-use super::schedule::Arena;
+use super::schedule::{ALIGNMENT, Arena};
 use super::split::Split;
 use crate::nhwc::winograd::{self, Grid};
 use crate::nhwc::{conv, dfc, gemm, ghost, group_norm};
@@ -86,7 +86,7 @@ impl Steps {
             let shape = shapes[index];
             let place = if batched[index] {
                 let start = steps.batch_len;
-                steps.batch_len += (shape.len() * batch).next_multiple_of(16);
+                steps.batch_len += (shape.len() * batch).next_multiple_of(ALIGNMENT);
                 Place::Batch(start)
             } else {
                 Place::Arena(arena.allocate(index, shape.len()))
@@ -152,8 +152,8 @@ impl Step {
     }
 }
 
-/// Whether the output of a ghost module without scale, whose panels come together, is too large to be read again from the nearer caches, and has
-/// rows enough to be divided while it passes by.
+/// Whether the output of a ghost module without scale, whose panels come together, is too large to
+/// be read again from the nearer caches, and has rows enough to be divided while it passes by.
 fn passes_by(input: Shape, output: Shape) -> bool {
     input.pixels() * output.channels > 160 << 10 && output.height >= 14
 }
