@@ -6,13 +6,17 @@
 //! for the whole sum, and every sum runs over `k` in order: results depend neither on the tiling
 //! nor on how work is split over threads.
 
+mod narrow;
 mod weights;
+mod words;
 
 use super::activation::Activation;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
+pub(crate) use narrow::Stream;
 pub(crate) use weights::{Load, Panel, ScalePanel, Weights, prepared_len};
+pub(crate) use words::{Factors, Narrow, Words};
 
 /// Elements of a cache line.
 const LINE: usize = 16;
@@ -100,7 +104,9 @@ impl<A: Addressing> Op for Gemm<A> {
         match self.panel.weights {
             Weights::F32(weights) => self.panel_of(isa, weights),
             Weights::Bf16(weights) if A::NARROW => self.panel_of(isa, weights),
-            Weights::Bf16(_) => {}
+            Weights::Halves(_) if A::NARROW => isa.run_halves(self.of_words()),
+            Weights::Bytes { .. } if A::NARROW => isa.run_bytes(self.of_words()),
+            Weights::Bf16(_) | Weights::Halves(_) | Weights::Bytes { .. } => {}
         }
     }
 }
@@ -123,6 +129,11 @@ pub(crate) const fn panel_vectors(registers: usize) -> usize {
 }
 
 impl<A: Addressing> Gemm<A> {
+    /// The same product, of pixels in words.
+    fn of_words(self) -> narrow::Product {
+        narrow::Product::new(self.a, self.panel, self.c, self.panel.narrow())
+    }
+
     #[inline(always)]
     fn panel_of<I: Isa, W: Load>(&self, isa: I, weights: W) {
         match self.panel.vectors {
