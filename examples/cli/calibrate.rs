@@ -86,7 +86,7 @@ impl Uncalibrated<'_> {
     ///
     /// # Errors
     /// A picture that can't be read, a folder without pictures.
-    fn calibrate(
+    pub fn calibrate(
         &self,
         folder: &Path,
         preprocess: &Preprocess,

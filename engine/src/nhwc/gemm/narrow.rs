@@ -214,3 +214,6 @@ impl Stream<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
