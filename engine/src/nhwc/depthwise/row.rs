@@ -190,20 +190,14 @@ impl<T: RowTarget> Row<T> {
                 }
                 x = x.add(self.row_len);
             }
-            match self.activation {
-                Activation::Identity | Activation::Relu => {
-                    let least = isa.splat(match self.activation {
-                        Activation::Relu => 0.0,
-                        _ => f32::NEG_INFINITY,
-                    });
-                    for sum in &mut sums {
-                        *sum = isa.max(least, *sum);
-                    }
+            if let Some(least) = self.activation.least() {
+                let least = isa.splat(least);
+                for sum in &mut sums {
+                    *sum = isa.max(least, *sum);
                 }
-                other => {
-                    for sum in &mut sums {
-                        *sum = other.apply(isa, *sum);
-                    }
+            } else {
+                for sum in &mut sums {
+                    *sum = self.activation.apply(isa, *sum);
                 }
             }
             self.target.store(isa, &sums, (vector, channel), self.ld, first);

@@ -104,29 +104,30 @@ impl RowTarget for Joined {
             let y = self.y.add(first * self.ld + c);
             let from = self.from.add(first * band_ld + channel);
             if lanes == I::LANES && cheap == I::LANES {
-                self.merge(isa, sums, (y, from), band_ld, (c, first), All);
+                // Lanes that the compiler knows need no case for a part of a vector.
+                self.merge(isa, sums, (y, from), band_ld, (c, first), (I::LANES, I::LANES));
             } else {
                 let sums = *sums; // a copy, so that those of whole vectors stay in registers
-                self.merge(isa, &sums, (y, from), band_ld, (c, first), First(lanes, cheap));
+                self.merge(isa, &sums, (y, from), band_ld, (c, first), (lanes, cheap));
             }
         }
     }
 }
 
 impl Joined {
-    /// Merges and stores the lanes that there are.
+    /// Merges and stores the first `lanes` lanes of the primary and of the cheap features.
     ///
     /// # Safety
     /// As [`RowTarget::store`]; `y` and `from` are at the first output.
     #[inline(always)]
-    unsafe fn merge<I: Isa, L: Pair, const N: usize>(
+    unsafe fn merge<I: Isa, const N: usize>(
         &self,
         isa: I,
         sums: &[I::F32; N],
         (y, from): (*mut f32, *const f32),
         band_ld: usize,
         (c, first): (usize, usize),
-        lanes: L,
+        (lanes, cheap): (usize, usize),
     ) {
         let Self { ld, primary, .. } = *self;
         // SAFETY: as the caller's.
@@ -134,88 +135,34 @@ impl Joined {
             match self.merge {
                 Merge::None => {
                     for (n, sum) in sums.iter().enumerate() {
-                        let from = isa.load(from.add(n * band_ld));
-                        lanes.store(isa, y.add(n * ld), primary, (from, *sum));
+                        let y = y.add(n * ld);
+                        store_lanes(isa, y, isa.load(from.add(n * band_ld)), lanes);
+                        store_lanes(isa, y.wrapping_add(primary), *sum, cheap);
                     }
                 }
                 Merge::Add { add, ld: add_ld } => {
                     let add = add.add(first * add_ld + c);
                     for (n, sum) in sums.iter().enumerate() {
-                        let (a, b) = lanes.load(isa, add.add(n * add_ld), primary);
-                        let a = isa.add(isa.load(from.add(n * band_ld)), a);
-                        lanes.store(isa, y.add(n * ld), primary, (a, isa.add(*sum, b)));
+                        let (y, add) = (y.add(n * ld), add.add(n * add_ld));
+                        let a = isa.load(from.add(n * band_ld));
+                        let a = isa.add(a, load_lanes(isa, add, lanes));
+                        let b = load_lanes(isa, add.wrapping_add(primary), cheap);
+                        store_lanes(isa, y, a, lanes);
+                        store_lanes(isa, y.wrapping_add(primary), isa.add(*sum, b), cheap);
                     }
                 }
                 Merge::Gate { gate, columns } => {
                     let (gate, columns) = (gate.add(c), columns.add(first));
                     for (n, sum) in sums.iter().enumerate() {
-                        let gate = gate.add(*columns.add(n) as usize);
-                        let (a, b) = lanes.load(isa, gate, primary);
-                        let a = isa.mul(isa.load(from.add(n * band_ld)), a);
-                        lanes.store(isa, y.add(n * ld), primary, (a, isa.mul(*sum, b)));
+                        let (y, gate) = (y.add(n * ld), gate.add(*columns.add(n) as usize));
+                        let a = isa.load(from.add(n * band_ld));
+                        let a = isa.mul(a, load_lanes(isa, gate, lanes));
+                        let b = load_lanes(isa, gate.wrapping_add(primary), cheap);
+                        store_lanes(isa, y, a, lanes);
+                        store_lanes(isa, y.wrapping_add(primary), isa.mul(*sum, b), cheap);
                     }
                 }
             }
-        }
-    }
-}
-
-/// The lanes of a primary vector and of its cheap one that belong to the map.
-trait Pair: Copy {
-    /// The vectors at `from` and `apart` elements behind.
-    ///
-    /// # Safety
-    /// These lanes must be readable.
-    unsafe fn load<I: Isa>(self, isa: I, from: *const f32, apart: usize) -> (I::F32, I::F32);
-
-    /// Stores both, `apart` elements from one another.
-    ///
-    /// # Safety
-    /// These lanes must be writable.
-    unsafe fn store<I: Isa>(self, isa: I, to: *mut f32, apart: usize, pair: (I::F32, I::F32));
-}
-
-/// Whole vectors.
-#[derive(Clone, Copy)]
-struct All;
-
-impl Pair for All {
-    #[inline(always)]
-    unsafe fn load<I: Isa>(self, isa: I, from: *const f32, apart: usize) -> (I::F32, I::F32) {
-        // SAFETY: the caller vouches for both.
-        unsafe { (isa.load(from), isa.load(from.add(apart))) }
-    }
-
-    #[inline(always)]
-    unsafe fn store<I: Isa>(self, isa: I, to: *mut f32, apart: usize, pair: (I::F32, I::F32)) {
-        // SAFETY: the caller vouches for both.
-        unsafe {
-            isa.store(to, pair.0);
-            isa.store(to.add(apart), pair.1);
-        }
-    }
-}
-
-/// The first lanes of each.
-#[derive(Clone, Copy)]
-struct First(usize, usize);
-
-impl Pair for First {
-    #[inline(always)]
-    unsafe fn load<I: Isa>(self, isa: I, from: *const f32, apart: usize) -> (I::F32, I::F32) {
-        // SAFETY: the caller vouches for these lanes.
-        unsafe {
-            let first = load_lanes(isa, from, self.0);
-            (first, load_lanes(isa, from.wrapping_add(apart), self.1))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn store<I: Isa>(self, isa: I, to: *mut f32, apart: usize, pair: (I::F32, I::F32)) {
-        // SAFETY: the caller vouches for these lanes.
-        unsafe {
-            store_lanes(isa, to, pair.0, self.0);
-            store_lanes(isa, to.wrapping_add(apart), pair.1, self.1);
         }
     }
 }
