@@ -206,6 +206,24 @@ impl<A: Addressing> Gemm<A> {
                     }
                 }
             }
+            self.end(isa, first, &sums, to);
+        }
+    }
+
+    /// Adds to a tile's sums what is to be added, activates and stores them.
+    ///
+    /// # Safety
+    /// The map to add and the target must have these pixels.
+    #[inline(always)]
+    unsafe fn end<I: Isa, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        first: usize,
+        sums: &[[I::F32; NZ]; MR],
+        to: &mut Cursor,
+    ) {
+        // SAFETY: as the caller's.
+        unsafe {
             let plain = self.plain(to.left, MR, I::LANES);
             if let Some(least) = self.c.activation.least().filter(|_| plain) {
                 let least = isa.splat(least);
@@ -218,7 +236,7 @@ impl<A: Addressing> Gemm<A> {
                 to.advance(MR, &self.c);
             } else {
                 // A copy, so that the sums above stay in registers whatever happens here.
-                let mut sums = sums;
+                let mut sums = *sums;
                 self.finish(isa, first, &mut sums);
                 self.store(isa, &sums, to);
             }

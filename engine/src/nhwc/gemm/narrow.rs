@@ -69,7 +69,7 @@ impl Product {
         first: usize,
         to: &mut Cursor,
     ) {
-        let Gemm { a, panel, c, .. } = &self.gemm;
+        let Gemm { a, panel, .. } = &self.gemm;
         let words = panel.k.div_ceil(D::GROUP);
         let vector = I::LANES * D::GROUP * D::WEIGHT_BYTES;
         // SAFETY: the plan has checked that pixels, panel and target have these sizes.
@@ -105,20 +105,7 @@ impl Product {
                     values[z] = dot.finish(isa, sums[z], self.columns, z * I::LANES);
                 }
             }
-            if self.gemm.plain(to.left, MR, I::LANES) {
-                let relu = c.activation == Activation::Relu;
-                let least = isa.splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-                for (m, row) in values.iter().enumerate() {
-                    for (z, value) in row.iter().enumerate() {
-                        let to = to.data.add(m * c.ld + z * I::LANES);
-                        isa.store(to, isa.max(least, *value));
-                    }
-                }
-                to.advance(MR, c);
-            } else {
-                self.gemm.finish(isa, first, &mut values);
-                self.gemm.store(isa, &values, to);
-            }
+            self.gemm.end(isa, first, &values, to);
         }
     }
 }
