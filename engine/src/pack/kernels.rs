@@ -1,11 +1,11 @@
 //! The kernels of a dense convolution, as they are and at Winograd's points.
 
-use super::Matrix;
+use super::{Matrix, Packing};
 use crate::PlanError;
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::winograd::{self, Grid, IN, KERNEL};
-use crate::plan::{Folded, Precision, Window};
+use crate::plan::{Folded, Window};
 
 /// The kernels of a dense convolution.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Kernels {
             }
         }
         let shape = (n, c * taps);
-        let direct = Matrix::pack(store, isa, Precision::F32, shape, &ordered, bias)?;
+        let direct = Matrix::pack(store, isa, Packing::F32, shape, &ordered, bias)?;
         let points = if winograd::suits(window, (c, n)) {
             points(store, isa, (n, c), weights)?
         } else {
@@ -80,7 +80,7 @@ fn points(
                 let products = kernel.iter().zip(factors).map(|(w, f)| f64::from(*w) * f);
                 *at = products.sum::<f64>() as f32;
             }
-            matrices.push(Matrix::pack(store, isa, Precision::F32, (n, c), &at, &bias)?);
+            matrices.push(Matrix::pack(store, isa, Packing::F32, (n, c), &at, &bias)?);
         }
     }
     Ok(matrices)

@@ -5,11 +5,11 @@ mod heads;
 use std::sync::Arc;
 
 use super::graph::{Ghost, Join, Network, Node, Op, Value, Window};
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, Precision};
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Kernels, Matrix};
+use crate::pack::{Filters, Kernels, Matrix, Packing};
 
 /// Weights and biases of a convolution into which batch-norm is folded.
 pub type Folded<'a> = (&'a [f32], &'a [f32]);
@@ -28,9 +28,11 @@ impl NetworkBuilder {
     /// A network whose input has `channels` channels, and that input.
     pub fn new(options: &PlanOptions, channels: usize) -> (Self, Value) {
         let isa = options.isa.unwrap_or_else(AnyIsa::best);
-        let input = Node { op: Op::Input, channels, vector: false, repeats: false };
+        let input = Node { op: Op::Input, channels, vector: false, repeats: None };
         let precision = options.precision;
-        let network = Network { isa, precision, nodes: vec![input], outputs: Vec::new() };
+        let calibration = options.calibration.clone().filter(|_| precision == Precision::Int8);
+        let network =
+            Network { isa, precision, calibration, nodes: vec![input], outputs: Vec::new() };
         (Self { network, store: Store::default() }, Value(0))
     }
 
@@ -246,8 +248,26 @@ impl NetworkBuilder {
 
     fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
         let shape = (bias.len(), self.channels(x));
-        let Network { isa, precision, .. } = self.network;
-        Matrix::pack(&mut self.store, isa, precision, shape, weights, bias)
+        let packing = self.packing(shape.1)?;
+        Matrix::pack(&mut self.store, self.network.isa, packing, shape, weights, bias)
+    }
+
+    /// How the weights of the next operation are packed, which reads `channels` channels.
+    fn packing(&self, channels: usize) -> Result<Packing, PlanError> {
+        let Network { isa, precision, calibration, nodes, .. } = &self.network;
+        Ok(match (precision, calibration) {
+            (Precision::F32, _) => Packing::F32,
+            (Precision::Bf16, _) if isa.has_halves() => Packing::Halves,
+            (Precision::Bf16, _) => Packing::Bf16,
+            (Precision::Int8, Some(ranges)) => {
+                Packing::Bytes(ranges.quantization(nodes.len(), channels)?)
+            }
+            (Precision::Int8, None) => {
+                return Err(PlanError::calibration(
+                    "the ranges of the network's values are not known",
+                ));
+            }
+        })
     }
 
     fn filters(
@@ -260,7 +280,7 @@ impl NetworkBuilder {
     }
 
     fn push(&mut self, op: Op, channels: usize, vector: bool) -> Value {
-        self.network.nodes.push(Node { op, channels, vector, repeats: false });
+        self.network.nodes.push(Node { op, channels, vector, repeats: None });
         Value(self.network.nodes.len() - 1)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::resize::Resize;
-use super::{PlanError, Precision};
+use super::{Calibration, PlanError, Precision};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::pack::{Affine, Filters, Kernels, Matrix};
@@ -251,6 +251,23 @@ impl Op {
         }
     }
 
+    /// The matrix that the first operand is multiplied with, but of a convolution with windows.
+    pub(crate) fn matrix(&self) -> Option<&Matrix> {
+        match self {
+            Self::Pointwise { weights, .. } => Some(weights),
+            Self::Dfc { weights, .. } | Self::Linear { weights, .. } => Some(weights),
+            Self::Ghost(ghost) => Some(&ghost.primary),
+            Self::Input
+            | Self::Conv { .. }
+            | Self::Depthwise { .. }
+            | Self::AvgPool2x2 { .. }
+            | Self::GlobalPool { .. }
+            | Self::Resize(_)
+            | Self::GroupNorm(_)
+            | Self::Concat { .. } => None,
+        }
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -282,8 +299,8 @@ pub(crate) struct Node {
     pub(crate) channels: usize,
     /// Whether it is a vector: one pixel, whatever the input's size.
     pub(crate) vector: bool,
-    /// Whether its weights are those of an earlier node.
-    pub(crate) repeats: bool,
+    /// The node whose weights it shares, if they are not its own.
+    pub(crate) repeats: Option<usize>,
 }
 
 /// A network with packed weights, for any input size. Immutable, shared by plans and threads.
@@ -291,6 +308,8 @@ pub(crate) struct Node {
 pub struct Network {
     pub(crate) isa: AnyIsa,
     pub(crate) precision: Precision,
+    /// Of an int8 network: the ranges that it was packed with.
+    pub(crate) calibration: Option<Arc<Calibration>>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Value>,
 }
@@ -298,7 +317,7 @@ pub struct Network {
 impl Network {
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.nodes.iter().filter(|node| !node.repeats).map(|node| node.op.bytes()).sum()
+        self.nodes.iter().filter(|node| node.repeats.is_none()).map(|node| node.op.bytes()).sum()
     }
 
     /// The precision of the large weights.

@@ -55,6 +55,10 @@ pub(crate) struct Step {
     pub(crate) panel_scratch: usize,
     pub(crate) band_scratch: usize,
     pub(crate) then_scratch: usize,
+    /// Elements of scratch behind those, for input in words.
+    pub(crate) words_scratch: usize,
+    /// Runs of rows in which a part goes through, one behind the other.
+    pub(crate) runs: usize,
     /// What is concatenated: each map and its channels.
     pub(crate) parts: Vec<(Place, usize)>,
     /// How the map is cut where the convolution is Winograd's.
@@ -122,7 +126,9 @@ impl Steps {
             .picture
             .iter()
             .chain(&steps.batch)
-            .map(|step| step.panel_scratch + step.band_scratch + step.then_scratch)
+            .map(|step| {
+                step.panel_scratch + step.band_scratch + step.then_scratch + step.words_scratch
+            })
             .max()
             .unwrap_or(0);
         steps
@@ -144,6 +150,8 @@ impl Step {
             panel_scratch: 0,
             band_scratch: 0,
             then_scratch: 0,
+            words_scratch: 0,
+            runs: 1,
             parts: Vec::new(),
             grid: None,
             table: Vec::new(),
@@ -262,6 +270,7 @@ impl Layout<'_> {
             | Op::GlobalPool { .. }
             | Op::Linear { .. } => {}
         }
+        step.plan_words(op);
         step
     }
 }

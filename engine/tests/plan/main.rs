@@ -9,6 +9,7 @@ mod depthwise;
 mod dfc;
 mod ghost;
 mod group_norm;
+mod int8;
 mod layer;
 mod linear;
 mod listing;

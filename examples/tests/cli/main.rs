@@ -13,5 +13,6 @@ mod bench;
 mod classify;
 mod evaluate;
 mod faults;
+mod int8;
 mod parity;
 mod program;

@@ -85,7 +85,7 @@ impl ToPoints {
             for column in 0..IN {
                 let mut d = [isa.splat(0.0); IN];
                 if WHOLE || columns.contains(&column) {
-                    for (row, d) in d.iter_mut().enumerate().take(IN) {
+                    for (row, d) in d.iter_mut().enumerate() {
                         if WHOLE || rows.contains(&row) {
                             // One less for the padding.
                             let pixel = (top + row - 1) * width + left + column - 1;
@@ -94,16 +94,14 @@ impl ToPoints {
                         }
                     }
                 }
-                let at = to_points(isa, &d);
-                for row in 0..IN {
-                    half[row][column] = at[row];
+                for (row, at) in half.iter_mut().zip(to_points(isa, &d)) {
+                    row[column] = at;
                 }
             }
-            for row in 0..IN {
-                let at = to_points(isa, &half[row]);
-                for column in 0..IN {
+            for (row, d) in half.iter().enumerate() {
+                for (column, at) in to_points(isa, d).into_iter().enumerate() {
                     let to = to.add((row * IN + column) * self.point_len);
-                    store_lanes(isa, to, at[column], lanes);
+                    store_lanes(isa, to, at, lanes);
                 }
             }
         }
@@ -138,25 +136,23 @@ impl FromPoints {
         let (top, left) = self.grid.corner(tile);
         let (height, width) = self.grid.size;
         let (rows, columns) = (OUT.min(height - top), OUT.min(width - left));
-        let mut half = [[isa.splat(0.0); IN]; IN];
+        let mut half = [[isa.splat(0.0); IN]; OUT];
         // SAFETY: as the caller's; only pixels of the map are written.
         unsafe {
             let bias = isa.load(self.bias.add(column));
             for point in 0..IN {
                 let mut m = [isa.splat(0.0); IN];
-                for (row, m) in m.iter_mut().enumerate().take(IN) {
+                for (row, m) in m.iter_mut().enumerate() {
                     *m = isa.load(from.add((row * IN + point) * self.point_len));
                 }
-                let y = from_points(isa, &m);
-                for row in 0..OUT {
-                    half[row][point] = y[row];
+                for (row, y) in half.iter_mut().zip(from_points(isa, &m)) {
+                    row[point] = y;
                 }
             }
-            for row in 0..rows {
-                let y = from_points(isa, &half[row]);
+            for (row, m) in half.iter().enumerate().take(rows) {
                 let to = self.y.add(((top + row) * width + left) * self.channels + column);
-                for (x, y) in y.iter().enumerate().take(columns) {
-                    let y = self.activation.apply(isa, isa.add(*y, bias));
+                for (x, y) in from_points(isa, m).into_iter().enumerate().take(columns) {
+                    let y = self.activation.apply(isa, isa.add(y, bias));
                     store_lanes(isa, to.add(x * self.channels), y, lanes);
                 }
             }

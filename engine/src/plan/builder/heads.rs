@@ -18,15 +18,16 @@ impl NetworkBuilder {
     /// # Errors
     /// A value that something else made, or a map of other channels than it read.
     pub fn repeat(&mut self, like: Value, x: Value) -> Result<Value, PlanError> {
-        let known = self.node(like).and_then(|node| Some((node.op.again(x)?, node.channels)));
-        let Some((op, channels)) = known else {
+        let known = self.node(like).and_then(|node| Some((node.op.again(x)?, node)));
+        let Some((op, &Node { channels, repeats, .. })) = known else {
             let reason = "expected a value that a convolution or a group-norm made".into();
             return Err(PlanError::Operands { operation: "repeat", reason });
         };
         let read = self.node(like).and_then(|node| node.op.operands().next());
         let same = read.is_some_and(|read| self.channels(read) == self.channels(x));
         self.expect("repeat", self.is_map(x) && same, "a map of the same channels")?;
-        self.network.nodes.push(Node { op, channels, vector: false, repeats: true });
+        let repeats = repeats.or(Some(like.0));
+        self.network.nodes.push(Node { op, channels, vector: false, repeats });
         Ok(Value(self.network.nodes.len() - 1))
     }
 
