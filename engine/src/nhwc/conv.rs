@@ -90,10 +90,10 @@ impl Op for Conv<'_> {
                     // Rows of the kernel that hang over the map are left out of the sum: the
                     // order of the factors puts them first or last.
                     let skipped = first_tap * kw * ld;
+                    // Rows between the kernel's top and the map's.
+                    let above = self.padding.0.saturating_sub(oy * self.stride);
                     let a = Pixels {
-                        data: band
-                            .row(rows.start)
-                            .wrapping_sub(first_tap * self.dilation * row_len),
+                        data: band.row(rows.start).wrapping_sub(above * row_len),
                         ld: self.stride * ld,
                         count: self.y.width,
                     };

@@ -17,7 +17,7 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Packs `[n, c, kh, kw]` weights and `[n]` biases.
+    /// Packs `[n, c, kh, kw]` weights and `[n]` biases, for a map or for the input's planes.
     ///
     /// # Errors
     /// Slices of other lengths, or no memory.
@@ -25,7 +25,7 @@ impl Kernels {
         store: &mut Store,
         isa: AnyIsa,
         window: Window,
-        c: usize,
+        (c, planes): (usize, bool),
         (weights, bias): Folded,
     ) -> Result<Self, PlanError> {
         let (n, taps) = (bias.len(), window.kernel.0.saturating_mul(window.kernel.1));
@@ -42,7 +42,7 @@ impl Kernels {
         }
         let shape = (n, c * taps);
         let direct = Matrix::pack(store, isa, Packing::F32, shape, &ordered, bias)?;
-        let points = if winograd::suits(window, (c, n)) {
+        let points = if !planes && winograd::suits(window, (c, n)) {
             points(store, isa, (n, c), weights)?
         } else {
             Vec::new()
@@ -50,8 +50,7 @@ impl Kernels {
         Ok(Self { direct, points })
     }
 
-    /// How a map of this size is cut where Winograd's filtering wins, which no step decides again:
-    /// it takes less than half of the time of the direct way then, from 16 channels to 256.
+    /// How a map of this size is cut where Winograd's filtering wins.
     pub(crate) fn grid(&self, size: (usize, usize)) -> Option<Grid> {
         (!self.points.is_empty()).then(|| Grid::new(size)).filter(Grid::pays)
     }

@@ -4,7 +4,8 @@ mod heads;
 
 use std::sync::Arc;
 
-use super::graph::{Ghost, Join, Network, Node, Op, Value, Window};
+use super::graph::{Ghost, Join, Network, Node, Op, Value};
+use super::window::Window;
 use super::{PlanError, PlanOptions, Precision};
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
@@ -63,7 +64,9 @@ impl NetworkBuilder {
         let (c, n) = (self.channels(x), bias.len());
         self.expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
         let isa = self.network.isa;
-        let weights = Arc::new(Kernels::pack(&mut self.store, isa, window, c, (weights, bias))?);
+        let from = (c, x == Value(0));
+        let weights = Kernels::pack(&mut self.store, isa, window, from, (weights, bias))?;
+        let weights = Arc::new(weights);
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
     }
 
@@ -187,14 +190,12 @@ impl NetworkBuilder {
         Ok(self.push(Op::Dfc { x, weights, horizontal, vertical }, n, false))
     }
 
-    /// Means of 2x2 windows with stride 2.
+    /// Means of 2x2 windows with stride 2; an odd last row or column is left out.
     ///
     /// # Errors
     /// An operand that is not a map.
     pub fn avg_pool2x2(&mut self, x: Value) -> Result<Value, PlanError> {
-        self.expect("avg-pool", self.is_map(x), "a map")?;
-        let channels = self.channels(x);
-        Ok(self.push(Op::AvgPool2x2 { x }, channels, false))
+        self.avg_pool(x, Window { padding: (0, 0), ..Window::same((2, 2), 2) }, false)
     }
 
     /// The mean of all pixels: a vector.

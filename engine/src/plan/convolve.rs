@@ -1,14 +1,17 @@
-//! One part of a dense convolution, directly or by Winograd's filtering.
+//! One part of a convolution: dense, directly or by Winograd's filtering, or depthwise.
 
-use super::graph::Window;
+use std::ops::Range;
+
 use super::split::{Way, panels, share};
 use super::step::{Place, Step};
+use super::window::Window;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::nhwc::conv::{Conv, Source};
+use crate::nhwc::depthwise::Depthwise;
 use crate::nhwc::gemm::Target;
 use crate::nhwc::winograd::Winograd;
-use crate::pack::{Kernels, Matrix};
+use crate::pack::{Filters, Kernels, Matrix};
 
 impl Step {
     /// Runs part `part` of `parts` of the convolution of `x` to `y`.
@@ -63,5 +66,30 @@ impl Step {
                 scratch,
             }),
         }
+    }
+
+    /// Rows and vectors of channels of a depthwise convolution of `x` to `y`.
+    pub(super) fn depthwise(
+        &self,
+        isa: AnyIsa,
+        filters: &Filters,
+        window: Window,
+        activation: Activation,
+        (x, y): (*const f32, *mut f32),
+        (rows, vectors): (Range<usize>, Range<usize>),
+    ) {
+        isa.run(Depthwise {
+            x,
+            y,
+            channels: self.input.channels,
+            input: self.input.size(),
+            output: self.output.size(),
+            padding: window.padding,
+            dilation: window.dilation,
+            filter: filters.filter(window.stride),
+            activation,
+            rows,
+            vectors,
+        });
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::resize::Resize;
-use super::{Calibration, PlanError, Precision};
+use super::window::Window;
+use super::{Calibration, Precision};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::pack::{Affine, Filters, Kernels, Matrix};
@@ -21,83 +22,12 @@ pub(crate) enum Op {
     Depthwise { x: Value, filters: Arc<Filters>, window: Window, activation: Activation },
     Ghost(Box<Ghost>),
     Dfc { x: Value, weights: Matrix, horizontal: Filters, vertical: Filters },
-    AvgPool2x2 { x: Value },
+    AvgPool { x: Value, window: Window, count_padding: bool },
     GlobalPool { x: Value },
     Linear { x: Value, weights: Matrix, activation: Activation },
     Resize(Resize),
     GroupNorm(GroupNorm),
     Concat { parts: Vec<Value> },
-}
-
-/// The farthest that a dilated kernel may reach.
-const FARTHEST: usize = 1 << 16;
-
-/// Kernel, stride, zero padding and dilation of a convolution: height, then width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Height and width of the kernel.
-    pub kernel: (usize, usize),
-    /// Step in both directions.
-    pub stride: usize,
-    /// Zeros on each side, fewer than the kernel reaches over.
-    pub padding: (usize, usize),
-    /// Distance of the kernel's taps in both directions.
-    pub dilation: usize,
-}
-
-impl Window {
-    /// A kernel of odd sides with the padding that keeps the size at stride 1.
-    pub fn same(kernel: (usize, usize), stride: usize) -> Self {
-        Self { kernel, stride, padding: (kernel.0 / 2, kernel.1 / 2), dilation: 1 }
-    }
-
-    /// A kernel of odd sides whose taps are `dilation` pixels apart, with stride 1 and the padding
-    /// that keeps the size.
-    pub fn dilated(kernel: (usize, usize), dilation: usize) -> Self {
-        let side = |kernel: usize| (kernel / 2).saturating_mul(dilation);
-        Self { kernel, stride: 1, padding: (side(kernel.0), side(kernel.1)), dilation }
-    }
-
-    /// Rows and columns from the first tap to the last.
-    pub(crate) fn reach(&self) -> (usize, usize) {
-        let side = |kernel: usize| (kernel.saturating_sub(1)).saturating_mul(self.dilation) + 1;
-        (side(self.kernel.0), side(self.kernel.1))
-    }
-
-    /// The output's height and width, if there is one.
-    pub(crate) fn output(&self, (height, width): (usize, usize)) -> Option<(usize, usize)> {
-        let side = |size: usize, padding: usize, kernel: usize| {
-            Some((size + 2 * padding).checked_sub(kernel)? / self.stride + 1)
-        };
-        Some((
-            side(height, self.padding.0, self.reach().0)?,
-            side(width, self.padding.1, self.reach().1)?,
-        ))
-    }
-
-    pub(crate) fn check(&self, operation: &'static str) -> Result<(), PlanError> {
-        let fits = |padding: usize, kernel: usize| padding < kernel;
-        if self.stride > 0
-            && fits(self.padding.0, self.kernel.0)
-            && fits(self.padding.1, self.kernel.1)
-            && self.dilation == 1
-            || self.is_dilated()
-        {
-            return Ok(());
-        }
-        let reason = format!("{self:?}: expected a stride, and less padding than kernel");
-        Err(PlanError::Operands { operation, reason })
-    }
-
-    /// Whether it is a window of [`Window::dilated`]: every output has the middle tap on the map
-    /// then, and a kernel that is larger than memory is none.
-    fn is_dilated(&self) -> bool {
-        let (kh, kw) = self.kernel;
-        let fits = |kernel: usize| {
-            kernel % 2 == 1 && kernel.checked_mul(self.dilation).is_some_and(|n| n <= FARTHEST)
-        };
-        self.dilation > 1 && fits(kh) && fits(kw) && *self == Self::dilated((kh, kw), self.dilation)
-    }
 }
 
 /// A ghost module.
@@ -153,7 +83,7 @@ impl Op {
             Self::Conv { x, .. }
             | Self::Depthwise { x, .. }
             | Self::Dfc { x, .. }
-            | Self::AvgPool2x2 { x }
+            | Self::AvgPool { x, .. }
             | Self::GlobalPool { x }
             | Self::GroupNorm(GroupNorm { x, .. })
             | Self::Linear { x, .. } => (Some(x), None, None),
@@ -193,7 +123,7 @@ impl Op {
             Self::Depthwise { .. } => "depthwise",
             Self::Ghost(_) => "ghost",
             Self::Dfc { .. } => "dfc",
-            Self::AvgPool2x2 { .. } => "avg-pool",
+            Self::AvgPool { .. } => "avg-pool",
             Self::GlobalPool { .. } => "global-pool",
             Self::Linear { .. } => "linear",
             Self::Resize(_) => "resize",
@@ -225,6 +155,9 @@ impl Op {
                 };
                 format!("{kh}x{kw}{step}{}", act(activation))
             }
+            Self::AvgPool { window: Window { kernel: (kh, kw), stride, .. }, .. } => {
+                format!("{kh}x{kw}/{stride}")
+            }
             Self::Pointwise { activation, add, .. } => {
                 format!("1x1{}{}", if add.is_some() { " +add" } else { "" }, act(activation))
             }
@@ -244,7 +177,6 @@ impl Op {
                 format!("1x1,1x{},{}x1", horizontal.kernel.1, vertical.kernel.0)
             }
             Self::Linear { activation, .. } => act(activation).trim_start().to_owned(),
-            Self::AvgPool2x2 { .. } => "2x2/2".into(),
             Self::Resize(resize) => resize.kernel(),
             Self::GroupNorm(norm) => format!("{}{}", norm.groups, act(&norm.activation)),
             Self::Input | Self::GlobalPool { .. } | Self::Concat { .. } => String::new(),
@@ -260,7 +192,7 @@ impl Op {
             Self::Input
             | Self::Conv { .. }
             | Self::Depthwise { .. }
-            | Self::AvgPool2x2 { .. }
+            | Self::AvgPool { .. }
             | Self::GlobalPool { .. }
             | Self::Resize(_)
             | Self::GroupNorm(_)
@@ -284,7 +216,7 @@ impl Op {
                 weights.bytes() + horizontal.bytes() + vertical.bytes()
             }
             Self::Input
-            | Self::AvgPool2x2 { .. }
+            | Self::AvgPool { .. }
             | Self::GlobalPool { .. }
             | Self::Resize(_)
             | Self::Concat { .. } => 0,

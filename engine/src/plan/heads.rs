@@ -1,4 +1,4 @@
-//! One part of the steps that only heads have.
+//! One part of the steps that heads are made of, beside convolutions.
 
 use std::ops::Range;
 
@@ -7,10 +7,31 @@ use super::resize::{Interpolation, Resize};
 use super::split::share;
 use super::step::Step;
 use super::task::Frame;
+use super::window::Window;
 use crate::isa::AnyIsa;
+use crate::nhwc::pool::{AvgPool, AvgPool2x2};
 use crate::nhwc::{concat, group_norm, resize};
 
 impl Step {
+    /// Rows `rows` of a map of means.
+    pub(super) fn avg_pool(
+        &self,
+        isa: AnyIsa,
+        window: Window,
+        count_padding: bool,
+        (x, y): (*const f32, *mut f32),
+        rows: Range<usize>,
+    ) {
+        let channels = self.input.channels;
+        let (input, width) = (self.input.size(), self.output.width);
+        match window {
+            Window { kernel: (2, 2), stride: 2, padding: (0, 0), .. } => {
+                isa.run(AvgPool2x2 { x, y, channels, width: input.1, rows });
+            }
+            _ => isa.run(AvgPool { x, y, channels, input, width, window, count_padding, rows }),
+        }
+    }
+
     /// Rows `rows` of a resized map.
     pub(super) fn resize(
         &self,

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::Shape;
 use super::graph::Op;
-use super::step::{Action, work};
-use crate::pack::Matrix;
+use super::step::Action;
+use crate::pack::{Filters, Matrix};
 
 /// The direction in which a step is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Split {
                 let way = choose(rows(output.height, 0), columns(weights), true);
                 (way, if way == Way::Rows { output.height } else { weights.panels.len() })
             }
-            Op::AvgPool2x2 { .. } | Op::Resize(_) | Op::Concat { .. } => (Way::Rows, output.height),
+            Op::AvgPool { .. } | Op::Resize(_) | Op::Concat { .. } => (Way::Rows, output.height),
             Op::GroupNorm(norm) => (Way::Channels, norm.groups),
             Op::GlobalPool { .. } => (Way::Channels, output.channels.div_ceil(16)),
             Op::Depthwise { .. } => by_vectors,
@@ -121,6 +121,36 @@ impl Split {
             }
         };
         Self { way, parts: parts.min(units).max(1) }
+    }
+}
+
+/// Multiply-adds for one picture.
+pub(super) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
+    match op {
+        Op::Conv { weights, .. } => output.pixels() * weights.direct.n * weights.direct.k,
+        Op::Pointwise { weights, .. } => output.pixels() * weights.n * weights.k,
+        Op::Linear { weights, .. } => weights.n * weights.k,
+        Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,
+        Op::Ghost(ghost) => {
+            let cheap = ghost.cheap.kernel.0 * ghost.cheap.kernel.1;
+            let cheap = (output.channels - ghost.primary.n) * cheap;
+            let module = input.pixels() * (ghost.primary.n * ghost.primary.k + cheap);
+            let taps = |(filters, _): &(Filters, _)| filters.kernel.0 * filters.kernel.1;
+            let then = output.len() * ghost.then.as_ref().map_or(0, taps);
+            match action {
+                Action::Module(_) => module,
+                Action::Then(_) => then,
+                _ => module + then,
+            }
+        }
+        Op::Dfc { weights, horizontal, vertical, .. } => {
+            output.len() * (weights.k + horizontal.kernel.1 + vertical.kernel.0)
+        }
+        Op::Resize(resize) => resize.work(output.len()),
+        Op::GroupNorm(_) => 3 * output.len(),
+        Op::Concat { .. } => output.len() / 4,
+        Op::AvgPool { window, .. } => output.len() * window.kernel.0 * window.kernel.1 / 4,
+        Op::Input | Op::GlobalPool { .. } => input.len() / 4,
     }
 }
 

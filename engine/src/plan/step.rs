@@ -7,10 +7,9 @@ use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
 use super::resize::nearest;
 use super::schedule::{ALIGNMENT, Arena};
-use super::split::Split;
+use super::split::{Split, work};
 use crate::nhwc::winograd::{self, Grid};
 use crate::nhwc::{conv, dfc, gemm, ghost, group_norm};
-use crate::pack::Filters;
 
 /// Where a value lies while a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,40 +265,11 @@ impl Layout<'_> {
             }
             Op::Input
             | Op::Depthwise { .. }
-            | Op::AvgPool2x2 { .. }
+            | Op::AvgPool { .. }
             | Op::GlobalPool { .. }
             | Op::Linear { .. } => {}
         }
         step.plan_words(op);
         step
-    }
-}
-
-/// Multiply-adds for one picture.
-pub(crate) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
-    match op {
-        Op::Conv { weights, .. } => output.pixels() * weights.direct.n * weights.direct.k,
-        Op::Pointwise { weights, .. } => output.pixels() * weights.n * weights.k,
-        Op::Linear { weights, .. } => weights.n * weights.k,
-        Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,
-        Op::Ghost(ghost) => {
-            let cheap = ghost.cheap.kernel.0 * ghost.cheap.kernel.1;
-            let cheap = (output.channels - ghost.primary.n) * cheap;
-            let module = input.pixels() * (ghost.primary.n * ghost.primary.k + cheap);
-            let taps = |(filters, _): &(Filters, _)| filters.kernel.0 * filters.kernel.1;
-            let then = output.len() * ghost.then.as_ref().map_or(0, taps);
-            match action {
-                Action::Module(_) => module,
-                Action::Then(_) => then,
-                _ => module + then,
-            }
-        }
-        Op::Dfc { weights, horizontal, vertical, .. } => {
-            output.len() * (weights.k + horizontal.kernel.1 + vertical.kernel.0)
-        }
-        Op::Resize(resize) => resize.work(output.len()),
-        Op::GroupNorm(_) => 3 * output.len(),
-        Op::Concat { .. } => output.len() / 4,
-        Op::Input | Op::AvgPool2x2 { .. } | Op::GlobalPool { .. } => input.len() / 4,
     }
 }

@@ -148,6 +148,10 @@ fn what_heads_cannot_have() {
     assert_eq!(length(b.group_norm(map, 2, (many, ones), 1e-5, NONE)), (4, 5));
     assert_eq!(length(b.group_norm(map, 2, (ones, many), 1e-5, NONE)), (4, 5));
     assert_eq!(operands(b.concat(&[])), "concat: expected one map or more");
+    let same = Window::same((3, 3), 1);
+    assert_eq!(operands(b.avg_pool(vector, same, true)), "avg-pool: expected a map");
+    let error = operands(b.avg_pool(map, Window::dilated((3, 3), 2), true));
+    assert_eq!(error, "avg-pool: expected a window without dilation");
     let pooled = b.avg_pool2x2(map).unwrap();
     let added = b.pointwise(map, (&[0.0; 16], &[0.0; 4]), NONE, Some(map)).unwrap();
     for value in [vector, pooled, added] {
@@ -174,12 +178,15 @@ fn windows_that_are_none() {
         Window::dilated((2, 3), 2),
         Window::dilated((3, 3), usize::MAX),
         Window::dilated((3, 3), 1 << 30),
+        Window::same((3, 3), usize::MAX),
+        Window::same((usize::MAX, 3), 1),
     ];
     for window in windows {
         let expected = "expected a stride, and less padding than kernel";
         assert!(operands(b.conv(input, window, w, NONE)).contains(expected));
         assert!(operands(b.depthwise(map, window, w, NONE)).contains(expected));
         assert!(operands(b.then_depthwise(map, window, w)).contains(expected));
+        assert!(operands(b.avg_pool(map, window, true)).contains(expected));
     }
 }
 
@@ -197,6 +204,7 @@ fn values_of_another_network() {
     operands(b.resize(map, Extent::Like(foreign), Interpolation::Nearest, None, NONE));
     operands(b.resize(foreign, Extent::Times(1), Interpolation::Nearest, None, NONE));
     operands(b.concat(&[map, foreign]));
+    operands(b.avg_pool(foreign, Window::same((1, 1), 1), true));
     operands(b.repeat(foreign, map));
     operands(b.repeat(map, foreign));
 }

@@ -25,6 +25,12 @@ fn stems() {
     }
 }
 
+/// Enough channels for Winograd's filtering, which has no way to read planes.
+#[test]
+fn many_planes() {
+    check(&of_input(20, Window::same((3, 3), 1), 18, Activation::Relu), (12, 13));
+}
+
 #[test]
 fn strides_that_skip_rows() {
     for kernel in [(1, 1), (2, 2), (1, 3)] {

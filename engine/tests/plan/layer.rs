@@ -41,6 +41,7 @@ pub(crate) enum Layer {
         vertical: (usize, Parameters),
     },
     AvgPool2x2(Id),
+    AvgPool(Id, Window, bool),
     GlobalPool(Id),
     Linear(Id, Parameters, Activation),
     Resize(Id, Size, Interpolation, Option<Id>, Activation),
@@ -81,9 +82,11 @@ impl Layer {
             }
             Self::GroupNorm(_, _, parameters, _) => vec![parameters],
             Self::Repeat(_, _, layer) => layer.parameters(),
-            Self::AvgPool2x2(_) | Self::GlobalPool(_) | Self::Resize(..) | Self::Concat(_) => {
-                Vec::new()
-            }
+            Self::AvgPool2x2(_)
+            | Self::AvgPool(..)
+            | Self::GlobalPool(_)
+            | Self::Resize(..)
+            | Self::Concat(_) => Vec::new(),
         }
     }
 
@@ -132,6 +135,9 @@ impl Layer {
                 (vertical.0, vertical.1.folded()),
             ),
             Self::AvgPool2x2(x) => builder.avg_pool2x2(values[*x]),
+            Self::AvgPool(x, window, count_padding) => {
+                builder.avg_pool(values[*x], *window, *count_padding)
+            }
             Self::GlobalPool(x) => builder.global_pool(values[*x]),
             Self::Linear(x, parameters, activation) => {
                 builder.linear(values[*x], parameters.folded(), *activation)
@@ -176,6 +182,7 @@ impl Layer {
                 .depthwise(Window::same((vertical.0, 1), 1), &vertical.1)
                 .activate(Activation::Sigmoid),
             Self::AvgPool2x2(x) => values[*x].avg_pool2x2(),
+            Self::AvgPool(x, window, count_padding) => values[*x].avg_pool(*window, *count_padding),
             Self::GlobalPool(x) => values[*x].global_pool(),
             Self::Linear(x, parameters, activation) => {
                 values[*x].matrix(parameters).activate(*activation)
@@ -214,6 +221,7 @@ impl Layer {
             Self::GroupNorm(_, groups, parameters, activation) => {
                 Self::GroupNorm(x, *groups, parameters.clone(), *activation)
             }
+            Self::Repeat(_, _, layer) => layer.on(x),
             other => panic!("{other:?} can't be repeated"),
         }
     }

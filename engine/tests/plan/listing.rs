@@ -101,8 +101,8 @@ fn counts_multiply_adds() {
         8 * 5 * 16 * 3,              // the last one
         16 * 10,                     // the classifier
     ];
-    // Poolings count as a quarter of their input.
-    let poolings = [pixels * 16, pixels * 24, 8 * 5 * 16].map(|len| len / 4);
+    // Poolings count as a quarter of what they read.
+    let poolings = [7 * 5 * 16 * 4, pixels * 24, 8 * 5 * 16].map(|len| len / 4);
     let expected = convolutions.iter().chain(&poolings).sum::<usize>();
     assert_eq!(plan.multiply_adds(), expected);
 }

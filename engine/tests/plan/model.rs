@@ -106,6 +106,10 @@ impl Model {
         self.push(self.channels[x], Layer::AvgPool2x2(x))
     }
 
+    pub(crate) fn avg_pool(&mut self, x: Id, window: Window, count_padding: bool) -> Id {
+        self.push(self.channels[x], Layer::AvgPool(x, window, count_padding))
+    }
+
     pub(crate) fn global_pool(&mut self, x: Id) -> Id {
         self.push(self.channels[x], Layer::GlobalPool(x))
     }

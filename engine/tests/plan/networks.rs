@@ -108,9 +108,15 @@ impl Growing {
                 (self.model.concat(&parts), Some(size))
             }
             12 => {
-                let first = self.model.conv(x, Window::same((3, 3), 1), channels[x], activation);
+                let first = match on % 3 {
+                    0 => self.model.pointwise(x, channels[x], activation, None),
+                    _ => self.model.conv(x, Window::same((3, 3), 1), channels[x], activation),
+                };
                 self.sizes.push(Some(size));
                 (self.model.repeat(first, first), Some(size))
+            }
+            13 if window.dilation == 1 && to.is_some() => {
+                (self.model.avg_pool(x, window, on % 2 == 0), to)
             }
             8 if size.0.min(size.1) > 1 => {
                 (self.model.avg_pool2x2(x), Some((size.0 / 2, size.1 / 2)))

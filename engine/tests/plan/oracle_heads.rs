@@ -1,10 +1,28 @@
 //! What only heads have, written down plainly.
 
-use engine::plan::Interpolation;
+use engine::plan::{Interpolation, Window};
 
-use crate::oracle::{Map, Parameters};
+use crate::oracle::{Map, Parameters, output_size};
 
 impl Map {
+    /// Means of windows: sums over the padded map, divided by pixels that count.
+    pub(crate) fn avg_pool(&self, window: Window, count_padding: bool) -> Self {
+        let size = output_size(window, self.size).expect("tests ask for windows that fit");
+        Self::new(self.channels, size, |c, y, x| {
+            let (mut sum, mut pixels) = (0.0, 0);
+            for tap in 0..window.kernel.0 * window.kernel.1 {
+                let row = y * window.stride + tap / window.kernel.1;
+                let column = x * window.stride + tap % window.kernel.1;
+                let (row, column) =
+                    (row.wrapping_sub(window.padding.0), column.wrapping_sub(window.padding.1));
+                let inside = row < self.size.0 && column < self.size.1;
+                pixels += usize::from(inside || count_padding);
+                sum += if inside { self.at(c, row, column) } else { 0.0 };
+            }
+            sum / pixels as f64
+        })
+    }
+
     /// A map of another size, as PyTorch's `interpolate` has it.
     pub(crate) fn resize(&self, size: (usize, usize), interpolation: Interpolation) -> Self {
         let around = |i: usize, from: usize, to: usize| {

@@ -26,7 +26,11 @@ fn inputs_that_the_network_cannot_take() {
     assert_eq!(refused([1, 3, 0, 6]), "input [1, 3, 0, 6]: expected at least one pixel");
     assert_eq!(refused([1, 3, 6, 0]), "input [1, 3, 6, 0]: expected at least one pixel");
     assert_eq!(refused([1, 4, 6, 6]), "input [1, 4, 6, 6]: expected 3 channels");
-    assert_eq!(refused([1, 3, 6, 1]), "avg-pool: the result would be empty (3x0x4)");
+    assert_eq!(
+        refused([1, 3, 6, 1]),
+        "avg-pool: a map of 6x1x4 is too small for Window { kernel: (2, 2), stride: 2, padding: \
+         (0, 0), dilation: 1 }"
+    );
     assert_eq!(
         refused([1, 3, 4, 6]),
         "depthwise: a map of 2x3x4 is too small for Window { kernel: (3, 3), stride: 1, padding: \
@@ -94,6 +98,34 @@ fn maps_beside_or_added_to_others() {
         model.resize(x, Size::Times(usize::MAX / 8), Interpolation::Bilinear, None, NONE)
     });
     assert!(huge.ends_with("is too large"), "{huge}");
+}
+
+/// Windows whose padded rows could not be counted in 32 bits, on maps that are small.
+#[test]
+fn windows_that_reach_too_far() {
+    type Grow = fn(&mut Model, Id, [Window; 2]) -> Id;
+    let far = Window::dilated((3, 3), 20_000);
+    let wide =
+        Window { kernel: (1 << 16, 1 << 16), stride: 1, padding: (0xffff, 0xffff), dilation: 1 };
+    let grow: [Grow; 4] = [
+        |model, x, [far, _]| model.conv(x, far, 1, NONE),
+        |model, x, [far, _]| model.depthwise(x, far, NONE),
+        |model, x, [_, wide]| model.avg_pool(x, wide, true),
+        |model, x, [far, _]| {
+            let ghost = model.ghost((x, None), (2, 4), 3, NONE, Joint::None);
+            model.then_depthwise(far);
+            ghost
+        },
+    ];
+    for grow in grow {
+        let (mut model, x) = Model::with_map(4);
+        let y = grow(&mut model, x, [far, wide]);
+        model.outputs = vec![y];
+        let network = model.network(&PlanOptions::default()).unwrap();
+        let plan = network.plan([1, 3, 6, 8], &PlanOptions::default());
+        let message = plan.unwrap_err().to_string();
+        assert!(message.ends_with("is too large on a map of 6x8x4"), "{message}");
+    }
 }
 
 #[test]

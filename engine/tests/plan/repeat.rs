@@ -1,8 +1,10 @@
 //! Weights that are kept once and used on several maps, and concatenated maps.
 
-use engine::plan::{Activation, PlanOptions, Window};
+use engine::isa::AnyIsa;
+use engine::plan::{Activation, PlanOptions, Precision, Window};
 
-use crate::check::check_batch;
+use crate::check::{check_batch, pictures, run};
+use crate::int8::calibrated;
 use crate::model::{Id, Model};
 
 /// Two levels with a tower each, whose weights are the same where they are shared.
@@ -55,5 +57,33 @@ fn concatenations() {
         let z = model.pointwise(all, 7, Activation::Identity, None);
         model.outputs = vec![all, one, z];
         check_batch(&model, size, 3);
+    }
+}
+
+/// Shared weights in bytes have one range, which holds the values of all maps: none is clipped.
+#[test]
+fn shared_weights_in_bytes() {
+    let (mut model, x) = Model::with_map(24);
+    let small = model.activation(x, None, Activation::HardSigmoid);
+    let first = model.pointwise(small, 10, Activation::Identity, None);
+    let large = (0..6).fold(x, |x, _| model.activation(x, Some(x), Activation::Identity));
+    let second = model.repeat(first, large);
+    let third = model.repeat(second, x);
+    model.outputs = vec![first, second, third];
+    let (size, shape) = ((5, 6), [1, 3, 5, 6]);
+    let input = pictures(&model, size, 1);
+    for isa in AnyIsa::available() {
+        let options = PlanOptions::default().with_isa(isa);
+        let network = model.network(&options).unwrap();
+        let exact = run(&network, shape, 1, &input).unwrap();
+        let ranges = calibrated(&network, shape, &input);
+        let [range] = ranges.ranges() else { panic!("one matrix: {ranges:?}") };
+        let step = (range.max - range.min) / 255.0;
+        let options = options.with_precision(Precision::Int8).with_calibration(ranges);
+        let found = run(&model.network(&options).unwrap(), shape, 1, &input).unwrap();
+        for (found, exact) in found.iter().flatten().zip(exact.iter().flatten()) {
+            let error = (found - exact).abs();
+            assert!(error < 20.0 * step, "{isa:?}: found {found}, expected {exact}");
+        }
     }
 }

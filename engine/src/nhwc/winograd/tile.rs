@@ -2,8 +2,8 @@
 //!
 //! Such a piece is a product of polynomials, evaluated at six points: 0, `±√½`, `±√2` and infinity.
 //! Points in pairs halve the work: what is even and what is odd in them is summed once for both.
-//! The usual points 0, ±1, ±2 have rounder factors, which cost as much and err five times as far:
-//! the powers of these stay nearer to one.
+//! The usual points 0, ±1, ±2 have rounder factors, which cost as much and err further: the
+//! powers of these stay nearer to one.
 //!
 //! # Source
 //! Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (arXiv 1509.09308); the

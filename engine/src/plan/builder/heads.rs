@@ -8,6 +8,7 @@ use crate::nhwc::activation::Activation;
 use crate::pack::Affine;
 use crate::plan::graph::{GroupNorm, Node, Op, Value};
 use crate::plan::resize::{Extent, Interpolation, Resize};
+use crate::plan::window::Window;
 
 impl NetworkBuilder {
     /// The dense, pointwise or depthwise convolution or the group normalisation that made `like`,
@@ -29,6 +30,24 @@ impl NetworkBuilder {
         let repeats = repeats.or(Some(like.0));
         self.network.nodes.push(Node { op, channels, vector: false, repeats });
         Ok(Value(self.network.nodes.len() - 1))
+    }
+
+    /// Means of windows without dilation, over the pixels of the map in each, or over the zeros of
+    /// the padding too: PyTorch's `count_include_pad`.
+    ///
+    /// # Errors
+    /// An operand that is not a map, an impossible window.
+    pub fn avg_pool(
+        &mut self,
+        x: Value,
+        window: Window,
+        count_padding: bool,
+    ) -> Result<Value, PlanError> {
+        window.check("avg-pool")?;
+        self.expect("avg-pool", window.dilation == 1, "a window without dilation")?;
+        self.expect("avg-pool", self.is_map(x), "a map")?;
+        let channels = self.channels(x);
+        Ok(self.push(Op::AvgPool { x, window, count_padding }, channels, false))
     }
 
     /// A map or vector in another size, to which `add` is added before the activation. A vector
@@ -97,8 +116,8 @@ impl NetworkBuilder {
     pub fn concat(&mut self, parts: &[Value]) -> Result<Value, PlanError> {
         let fits = !parts.is_empty() && parts.iter().all(|part| self.is_map(*part));
         self.expect("concat", fits, "one map or more")?;
-        let channels = parts.iter().map(|part| self.channels(*part));
-        let Some(channels) = channels.into_iter().try_fold(0, usize::checked_add) else {
+        let mut channels = parts.iter().map(|part| self.channels(*part));
+        let Some(channels) = channels.try_fold(0, usize::checked_add) else {
             return Err(PlanError::Memory { elements: usize::MAX });
         };
         Ok(self.push(Op::Concat { parts: parts.to_vec() }, channels, false))
