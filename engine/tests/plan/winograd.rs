@@ -68,6 +68,12 @@ fn large_maps_and_many_outputs() {
     check(&model(40, 300, Activation::Identity), (8, 8));
 }
 
+/// As many channels as the towers of detectors have: sums so long err no further.
+#[test]
+fn long_sums() {
+    check(&model(256, 20, Activation::Identity), (10, 11));
+}
+
 proptest! {
     #![proptest_config(cases(32))]
 
