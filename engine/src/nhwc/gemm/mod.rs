@@ -11,7 +11,7 @@ mod weights;
 mod words;
 
 use super::activation::Activation;
-use super::{load_lanes, store_lanes};
+use super::{load_lanes, next_run, store_lanes};
 use crate::isa::{Isa, Op};
 
 pub(crate) use narrow::Stream;
@@ -147,15 +147,13 @@ impl<A: Addressing> Gemm<A> {
     #[inline(always)]
     fn tiles<I: Isa, W: Load, const NZ: usize>(&self, isa: I, weights: W) {
         let height = tile_height(I::REGISTERS, NZ);
-        // Tiles of about the same height: a last one of a single row would wait for each sum.
-        let tiles = self.a.count.div_ceil(height);
         let mut first = 0;
         let mut to = Cursor { data: self.c.data, left: self.c.width };
-        for tile in 1..=tiles {
-            let next = self.a.count * tile / tiles;
+        while first < self.a.count {
+            let rows = next_run(self.a.count - first, height);
             macro_rules! tile {
                 ($($mr:literal)*) => {
-                    match next - first {
+                    match rows {
                         $($mr if $mr <= height => {
                             self.tile::<I, W, $mr, NZ>(isa, weights, first, &mut to);
                         })*
@@ -164,7 +162,7 @@ impl<A: Addressing> Gemm<A> {
                 };
             }
             tile!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-            first = next;
+            first += rows;
         }
     }
 

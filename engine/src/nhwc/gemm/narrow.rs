@@ -2,7 +2,9 @@
 //!
 //! Tiles as in [`super`]; where a word has several factors, each step adds that many products.
 
-use super::{Activation, Cursor, Dense, Gemm, Panel, Pixels, Target, panel_vectors, tile_height};
+use super::{
+    Activation, Cursor, Dense, Gemm, Panel, Pixels, Target, next_run, panel_vectors, tile_height,
+};
 use crate::isa::{Columns, Dot, DotOp, Isa};
 
 /// One panel of columns for some pixels, whose data and pixel stride are words.
@@ -40,14 +42,13 @@ impl Product {
     fn tiles<I: Isa, D: Dot<I>, const NZ: usize>(&self, isa: I, dot: D) {
         let height = tile_height(I::REGISTERS, NZ);
         let count = self.gemm.a.count;
-        let tiles = count.div_ceil(height);
         let mut first = 0;
         let mut to = Cursor { data: self.gemm.c.data, left: self.gemm.c.width };
-        for tile in 1..=tiles {
-            let next = count * tile / tiles;
+        while first < count {
+            let rows = next_run(count - first, height);
             macro_rules! tile {
                 ($($mr:literal)*) => {
-                    match next - first {
+                    match rows {
                         $($mr if $mr <= height => {
                             self.tile::<I, D, $mr, NZ>(isa, dot, first, &mut to);
                         })*
@@ -56,7 +57,7 @@ impl Product {
                 };
             }
             tile!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-            first = next;
+            first += rows;
         }
     }
 
