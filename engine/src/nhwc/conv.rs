@@ -17,6 +17,36 @@ pub(crate) enum Source {
     Pixels(*const f32),
 }
 
+impl Source {
+    /// Planes, and elements from a pixel to the next: how a map of `channels` channels lies here,
+    /// and in the band. Nothing is transposed: the table of offsets finds factors in any order.
+    fn layout(self, channels: usize) -> (usize, usize) {
+        match self {
+            Self::Planes(_) => (channels, 1),
+            Self::Pixels(_) => (1, channels),
+        }
+    }
+
+    /// For each factor of a sum, in the order (kernel row, kernel column, channel), where it lies
+    /// from the left padding of the first row under the kernel.
+    pub(crate) fn offsets(
+        self,
+        kernel: (usize, usize),
+        channels: usize,
+        (width, padding): (usize, usize),
+        dilation: usize,
+    ) -> Vec<u32> {
+        let (planes, ld) = self.layout(channels);
+        let row_len = (width + 2 * padding) * ld;
+        let tap = |tap: usize| {
+            let (ky, kx) = (tap / kernel.1 * dilation, tap % kernel.1 * dilation);
+            let channel = move |c: usize| (ky * planes + c / ld) * row_len + kx * ld + c % ld;
+            (0..channels).map(move |c| channel(c) as u32)
+        };
+        (0..kernel.0 * kernel.1).flat_map(tap).collect()
+    }
+}
+
 /// Some rows and panels of a convolution.
 pub(crate) struct Conv<'a> {
     pub(crate) x: Source,
@@ -28,7 +58,7 @@ pub(crate) struct Conv<'a> {
     pub(crate) padding: (usize, usize),
     /// Distance of the kernel's taps.
     pub(crate) dilation: usize,
-    /// [`offsets`] of this geometry.
+    /// [`Source::offsets`] of this geometry.
     pub(crate) offsets: &'a [u32],
     /// Neighbouring panels and the first column of each.
     pub(crate) panels: &'a [(usize, Panel)],
@@ -36,22 +66,6 @@ pub(crate) struct Conv<'a> {
     pub(crate) y: Target,
     pub(crate) rows: Range<usize>,
     pub(crate) scratch: *mut f32,
-}
-
-/// For each factor of a sum, in the order (kernel row, kernel column, channel), where it lies from
-/// the left padding of the first row under the kernel.
-pub(crate) fn offsets(
-    kernel: (usize, usize),
-    channels: usize,
-    (width, padding): (usize, usize),
-    dilation: usize,
-) -> Vec<u32> {
-    let row_len = (width + 2 * padding) * channels;
-    let tap = |tap: usize| {
-        let (ky, kx) = (tap / kernel.1 * dilation, tap % kernel.1 * dilation);
-        (0..channels).map(move |i| (ky * row_len + kx * channels + i) as u32)
-    };
-    (0..kernel.0 * kernel.1).flat_map(tap).collect()
 }
 
 /// Elements of scratch for any part of the output.
@@ -65,11 +79,11 @@ impl Op for Conv<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let (height, width) = self.input;
-        let ld = self.channels;
+        let (planes, ld) = self.x.layout(self.channels);
         let kh = self.kernel.0;
         let taps = (kh, self.dilation);
         let under = |oy: usize| dilated_rows_under(oy, taps, self.stride, self.padding.0, height);
-        let row_len = (width + 2 * self.padding.1) * ld;
+        let row_len = (width + 2 * self.padding.1) * self.channels;
         let capacity =
             band::capacity(height, ((kh - 1) * self.dilation + 1).max(self.stride), row_len);
         let last_row = under(self.rows.end - 1).0.end;
@@ -77,23 +91,26 @@ impl Op for Conv<'_> {
         // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
         // read has been filled.
         unsafe {
+            // A row of the band is a row of a plane: a row of the map is as many as there are planes.
             let band_size = (width, self.padding.1);
-            let mut band = Band::new(self.scratch, ld, band_size, capacity, under(oy).0.start);
+            let (rows, first) = (capacity * planes, under(oy).0.start * planes);
+            let mut band = Band::new(self.scratch, ld, band_size, rows, first);
             while oy < self.rows.end {
-                let fill = band.room_after(under(oy).0.start).min(last_row - band.end());
-                for _ in 0..fill {
+                let room = band.room_after(under(oy).0.start * planes);
+                let filled = (band.end() + room).min(last_row * planes);
+                while band.end() < filled {
                     let row = band.end();
-                    self.fill(row, band.grow(1));
+                    self.fill((row / planes, row % planes), band.grow(1));
                 }
                 // Rows for which the band is full enough: a panel stays in the caches for all.
                 let mut next = oy;
-                while next < self.rows.end && under(next).0.end <= band.end() {
+                while next < self.rows.end && under(next).0.end * planes <= band.end() {
                     next += 1;
                 }
                 for &(column, panel) in self.panels {
                     for oy in oy..next {
                         let (rows, taps) = under(oy);
-                        self.row(isa, (column, panel), oy, band.row(rows.start), taps);
+                        self.row(isa, (column, panel), oy, band.row(rows.start * planes), taps);
                     }
                 }
                 oy = next;
@@ -125,7 +142,7 @@ impl Conv<'_> {
         let above = self.padding.0.saturating_sub(oy * self.stride);
         let a = Pixels {
             data: top.wrapping_sub(above * row_len),
-            ld: self.stride * self.channels,
+            ld: self.stride * self.x.layout(self.channels).1,
             count: self.y.width,
         };
         let start = oy * self.y.width;
@@ -146,29 +163,18 @@ impl Conv<'_> {
         }
     }
 
-    /// Copies the map's row `row` to `to`.
+    /// Copies row `row` of a plane to `to`.
     ///
     /// # Safety
     /// The map must have that row, and `to` room for it.
     #[inline(always)]
-    unsafe fn fill(&self, row: usize, to: *mut f32) {
+    unsafe fn fill(&self, (row, plane): (usize, usize), to: *mut f32) {
         let (height, width) = self.input;
-        let c = self.channels;
+        let (Source::Planes(x) | Source::Pixels(x)) = self.x;
+        let row_len = width * self.x.layout(self.channels).1;
         // SAFETY: the caller vouches for both.
         unsafe {
-            match self.x {
-                Source::Pixels(x) => {
-                    to.copy_from_nonoverlapping(x.add(row * width * c), width * c);
-                }
-                Source::Planes(x) => {
-                    for channel in 0..c {
-                        let x = x.add((channel * height + row) * width);
-                        for column in 0..width {
-                            *to.add(column * c + channel) = *x.add(column);
-                        }
-                    }
-                }
-            }
+            to.copy_from_nonoverlapping(x.add((plane * height + row) * row_len), row_len);
         }
     }
 }

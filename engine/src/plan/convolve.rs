@@ -49,10 +49,7 @@ impl Step {
                 scratch,
             }),
             None => isa.run(Conv {
-                x: match self.x {
-                    Place::Input => Source::Planes(x),
-                    _ => Source::Pixels(x),
-                },
+                x: self.source(x),
                 channels: input.channels,
                 input: input.size(),
                 kernel: window.kernel,
@@ -65,6 +62,14 @@ impl Step {
                 rows: share_of(output.height),
                 scratch,
             }),
+        }
+    }
+
+    /// The input of a convolution, at `x`.
+    pub(super) fn source(&self, x: *const f32) -> Source {
+        match self.x {
+            Place::Input => Source::Planes(x),
+            _ => Source::Pixels(x),
         }
     }
 

@@ -214,7 +214,7 @@ impl Layout<'_> {
                     let side = window.reach().0.max(window.stride);
                     let (width, padding) = (input.width, window.padding.1);
                     let row_len = (width + 2 * padding) * input.channels;
-                    step.table = conv::offsets(
+                    step.table = step.source(std::ptr::null()).offsets(
                         window.kernel,
                         input.channels,
                         (width, padding),
