@@ -149,7 +149,7 @@ impl LevelAnchors {
     /// All anchors: row by row, cell by cell, and in each cell ratio by ratio.
     pub fn iter(&self) -> impl Iterator<Item = BBox> {
         let cells = 0..self.rows * self.columns;
-        cells.flat_map(|cell| (0..self.base.len()).filter_map(move |a| self.get(cell, a)))
+        cells.flat_map(move |cell| (0..self.base.len()).filter_map(move |a| self.get(cell, a)))
     }
 }
 

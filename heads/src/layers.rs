@@ -1,6 +1,6 @@
 //! Convolutions and norms as heads use them: dense or separable, one norm or one for each level.
 
-use candle::{Module, Result, Tensor, bail};
+use candle::{Module, ModuleT, Result, Tensor, bail};
 use candle_nn::{BatchNorm, GroupNorm, Init, VarBuilder, batch_norm, group_norm};
 use ghostnetv2::ops::{Conv2dParams, ConvAlgorithm, conv2d};
 
@@ -148,16 +148,15 @@ impl Norm {
                     bail!("level {level} of a head with batch-norms for {} levels", norms.len())
                 };
                 let (b, _, h, w) = x.dims4()?;
-                match train {
-                    // The variance of one value is none, and would stay in the running statistics.
-                    true if b * h * w < 2 => bail!(
+                // The variance of one value is none, and would stay in the running statistics.
+                if train && b * h * w < 2 {
+                    bail!(
                         "batch-norm of {:?} in training: expected at least 2 values for each \
                          channel; use larger pictures or a larger batch",
                         x.dims()
-                    ),
-                    true => norm.forward_train(x),
-                    false => norm.forward_eval(x),
+                    )
                 }
+                norm.forward_t(x, train)
             }
         }
     }

@@ -17,5 +17,7 @@ mod layers;
 pub mod nms;
 pub mod placement;
 pub mod retinanet;
+#[cfg(feature = "image")]
+mod transform;
 
 pub use layers::ConvKind;

@@ -209,7 +209,10 @@ impl RetinaNetConfig {
     ///
     /// # Errors
     /// A head whose outputs are not a multiple of the anchors, or that can't be read.
-    pub fn with_classes_of(&self, checkpoint: &Checkpoint) -> Result<Self, ghostnetv2::Error> {
+    pub fn with_classes_of(
+        &self,
+        checkpoint: &Checkpoint,
+    ) -> std::result::Result<Self, ghostnetv2::Error> {
         let anchors = self.anchors.per_cell()?;
         let separable = self.convolution == ConvKind::Separable;
         let name = super::names::class_bias(self.names, separable);

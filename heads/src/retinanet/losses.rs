@@ -137,8 +137,9 @@ pub fn l1_loss(found: &Tensor, expected: &Tensor) -> Result<Tensor> {
 /// `ops/giou_loss.py`.
 pub fn giou_loss(found: &Tensor, expected: &Tensor) -> Result<Tensor> {
     const EPSILON: f64 = 1e-7;
-    let corners = |boxes: &Tensor| Ok((boxes.narrow(1, 0, 2)?, boxes.narrow(1, 2, 2)?));
-    let (a, b): ((_, _), (_, _)) = (corners(found)?, corners(expected)?);
+    let corners =
+        |boxes: &Tensor| -> Result<_> { Ok((boxes.narrow(1, 0, 2)?, boxes.narrow(1, 2, 2)?)) };
+    let (a, b) = (corners(found)?, corners(expected)?);
     let product = |sides: &Tensor| sides.narrow(1, 0, 1)? * sides.narrow(1, 1, 1)?;
 
     let overlap = (a.1.minimum(&b.1)? - a.0.maximum(&b.0)?)?; // [N, 2]

@@ -47,11 +47,7 @@ impl RetinaNet {
     ///
     /// # Errors
     /// What [`RetinaNetConfig::check`] and [`Config::check`] refuse, or what `vb` says of a weight.
-    pub fn ghostnet(
-        config: &RetinaNetConfig,
-        backbone: &Config,
-        vb: VarBuilder<'static>,
-    ) -> Result<Self> {
+    pub fn ghostnet(config: &RetinaNetConfig, backbone: &Config, vb: VarBuilder) -> Result<Self> {
         config.check()?;
         let body = names::backbone(config.names, &vb);
         Self::new(config, Pyramid::new(backbone, config.taps, &LEVELS, body)?, vb)

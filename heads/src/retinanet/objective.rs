@@ -154,18 +154,20 @@ fn box_loss(
         return deltas.affine(0.0, 0.0)?.sum_all();
     }
     let device = deltas.device();
-    let table = |boxes: Vec<[f32; 4]>| Tensor::new(boxes, device)?.to_dtype(deltas.dtype());
+    let table = |rows: &[[f32; 4]]| {
+        Tensor::from_slice(rows.as_flattened(), (rows.len(), 4), device)?.to_dtype(deltas.dtype())
+    };
     let indices = Tensor::from_iter(rows.iter().map(|&i| i as u32), device)?;
     let found = deltas.index_select(&indices, 0)?;
     let own = rows.iter().map(|&i| anchors[i]);
     match config.loss.bbox {
         BoxLoss::L1 => {
             let encoded = own.zip(&boxes).map(|(anchor, &bbox)| config.coder.encode(bbox, anchor));
-            l1_loss(&found, &table(encoded.collect())?)?.sum_all()
+            l1_loss(&found, &table(&encoded.collect::<Vec<_>>())?)?.sum_all()
         }
         BoxLoss::Giou => {
-            let decoded = config.coder.decode_tensor(&found, &table(own.collect())?)?;
-            giou_loss(&decoded, &table(boxes)?)?.sum_all()
+            let decoded = config.coder.decode_tensor(&found, &table(&own.collect::<Vec<_>>())?)?;
+            giou_loss(&decoded, &table(&boxes)?)?.sum_all()
         }
     }
 }
