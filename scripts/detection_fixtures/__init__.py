@@ -1,0 +1,1 @@
+"""The parts of make_detection_fixtures.py, which explains them."""
