@@ -260,3 +260,53 @@ impl Drop for Done<'_> {
         self.0.unfinished.fetch_sub(1, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// How often each part ran.
+    fn counts(team: &Team, parts: usize) -> Vec<usize> {
+        let counts: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+        team.session().run(parts, &|part, member| {
+            assert!(member < team.members());
+            counts[part].fetch_add(1, Ordering::Relaxed);
+        });
+        counts.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn every_part_runs_once() {
+        for members in [1, 2, 3, 8] {
+            let team = Team::of(members);
+            for parts in [0, 1, 2, 3, 7, 100].repeat(50) {
+                assert_eq!(counts(&team, parts), vec![1; parts], "{members} members");
+            }
+        }
+    }
+
+    /// Whoever runs the part that panics, the caller hears of it, nobody is left behind in the
+    /// job, and the team works on.
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_team_goes_on() {
+        for members in 1..4 {
+            let team = Team::new(members);
+            for bad in 0..6 {
+                let run = || team.session().run(6, &|part, _| assert_ne!(part, bad, "on purpose"));
+                assert!(catch_unwind(AssertUnwindSafe(run)).is_err(), "{members}, {bad}");
+                assert_eq!(counts(&team, 6), [1; 6], "{members} members, after part {bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_that_is_taken_leaves_the_caller_alone() {
+        let team = Team::new(2);
+        let taken = team.session();
+        assert_eq!(team.session().members(), 1);
+        assert_eq!(counts(&team, 5), [1; 5]);
+        drop(taken);
+        assert_eq!(team.session().members(), 2);
+    }
+}

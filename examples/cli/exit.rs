@@ -61,11 +61,20 @@ pub fn report(result: Result<Outcome, Error>) -> ExitCode {
             let code = code(&error);
             if code != 0 && !error.is::<Said>() {
                 // A closed stderr is no reason to end otherwise.
-                let _ = writeln!(io::stderr(), "error: {error:#}");
+                let _ = writeln!(io::stderr(), "error: {}", sentence(&error));
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// An error and its causes in one line, without those that the line says already.
+fn sentence(error: &Error) -> String {
+    error.chain().fold(String::new(), |line, cause| match cause.to_string() {
+        first if line.is_empty() => first,
+        known if line.contains(&known) => line,
+        new => format!("{line}: {new}"),
+    })
 }
 
 fn code(error: &Error) -> u8 {
@@ -96,5 +105,20 @@ fn of_checkpoint(error: &ghostnetv2::Error) -> u8 {
         ghostnetv2::Error::UnknownModel { .. } => 2,
         ghostnetv2::Error::Candle(_) => 1,
         _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let io = || io::Error::new(io::ErrorKind::NotFound, "no such thing");
+        let said = Error::new(ghostnetv2::Error::Io { path: "a.json".into(), source: io() });
+        assert_eq!(sentence(&said), "can't read a.json: no such thing");
+        let unsaid = Err::<(), _>(io()).context("can't read b.json").unwrap_err();
+        assert_eq!(sentence(&unsaid), "can't read b.json: no such thing");
     }
 }

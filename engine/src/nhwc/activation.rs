@@ -16,6 +16,16 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The least value, where cutting sums off there is all that the activation does.
+    #[inline(always)]
+    pub(crate) fn least(self) -> Option<f32> {
+        match self {
+            Self::Identity => Some(f32::NEG_INFINITY),
+            Self::Relu => Some(0.0),
+            Self::Sigmoid | Self::HardSigmoid => None,
+        }
+    }
+
     /// The activation of every lane.
     #[inline(always)]
     pub(crate) fn apply<I: Isa>(self, isa: I, x: I::F32) -> I::F32 {

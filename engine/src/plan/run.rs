@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::graph::Network;
+use super::schedule::ALIGNMENT;
 use super::step::{Step, Steps};
 use super::task::Frame;
 use super::timing::{Timings, kind};
@@ -54,13 +55,11 @@ impl Network {
         if channels != self.input_channels() {
             return Err(refuse(format!("expected {} channels", self.input_channels())));
         }
-        let product = |factors: [usize; 4]| {
-            factors
-                .into_iter()
-                .try_fold(1, usize::checked_mul)
-                .filter(|n| *n <= isize::MAX as usize)
+        let fits = |factors: &[usize]| {
+            let product = factors.iter().try_fold(1_usize, |product, n| product.checked_mul(*n));
+            product.is_some_and(|n| n <= isize::MAX as usize)
         };
-        if product(shape).is_none() {
+        if !fits(&shape) {
             return Err(refuse("expected a size that can be addressed".into()));
         }
         if let Some(value) = self.outputs.iter().find(|v| v.0 == 0 || v.0 >= self.nodes.len()) {
@@ -70,9 +69,12 @@ impl Network {
         let input = Shape { channels, height, width };
         let team = Team::of(options.thread_count());
         let shapes = super::infer::shapes(self, input)?;
-        // More than any plan holds at a time, so that no sum of places overflows.
-        let values: usize = shapes.iter().map(|shape| shape.len().next_multiple_of(16)).sum();
-        if product([batch, values, size_of::<f32>(), 1]).is_none() {
+        // Inputs, outputs and vectors between them that lie side by side for the whole batch are
+        // some of these, so that none of their sizes overflows.
+        let values = shapes.iter().try_fold(0_usize, |sum, shape| {
+            sum.checked_add(shape.len().next_multiple_of(ALIGNMENT))
+        });
+        if !values.is_some_and(|values| fits(&[batch, values, size_of::<f32>()])) {
             return Err(refuse("expected values that can be addressed".into()));
         }
         let steps = Steps::new(self, &shapes, batch, team.members());

@@ -3,7 +3,7 @@
 use super::graph::Network;
 
 /// Elements to which places are aligned: a cache line.
-const ALIGNMENT: usize = 16;
+pub(crate) const ALIGNMENT: usize = 16;
 
 /// Hands out places in the order in which nodes are computed, lowest fitting gap first.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Shape;
 use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
-use super::schedule::Arena;
+use super::schedule::{ALIGNMENT, Arena};
 use super::split::Split;
 use crate::nhwc::{conv, dfc, gemm, ghost};
 use crate::pack::Filters;
@@ -80,7 +80,7 @@ impl Steps {
             let shape = shapes[index];
             let place = if batched[index] {
                 let start = steps.batch_len;
-                steps.batch_len += (shape.len() * batch).next_multiple_of(16);
+                steps.batch_len += (shape.len() * batch).next_multiple_of(ALIGNMENT);
                 Place::Batch(start)
             } else {
                 Place::Arena(arena.allocate(index, shape.len()))

@@ -190,8 +190,15 @@ impl<T: RowTarget> Row<T> {
                 }
                 x = x.add(self.row_len);
             }
-            for sum in &mut sums {
-                *sum = self.activation.apply(isa, *sum);
+            if let Some(least) = self.activation.least() {
+                let least = isa.splat(least);
+                for sum in &mut sums {
+                    *sum = isa.max(least, *sum);
+                }
+            } else {
+                for sum in &mut sums {
+                    *sum = self.activation.apply(isa, *sum);
+                }
             }
             self.target.store(isa, &sums, (vector, channel), self.ld, first);
         }

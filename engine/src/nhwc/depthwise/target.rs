@@ -67,9 +67,19 @@ impl RowTarget for Plain {
     ) {
         let c = vector * I::LANES;
         let lanes = I::LANES.min(self.channels - c);
-        for (n, sum) in sums.iter().enumerate() {
-            // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
-            unsafe { store_lanes(isa, self.y.add((first + n) * self.ld + c), *sum, lanes) };
+        // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
+        unsafe {
+            let y = self.y.add(first * self.ld + c);
+            if lanes == I::LANES {
+                for (n, sum) in sums.iter().enumerate() {
+                    isa.store(y.add(n * self.ld), *sum);
+                }
+            } else {
+                let sums = *sums; // a copy, so that those of whole vectors stay in registers
+                for (n, sum) in sums.iter().enumerate() {
+                    isa.store_partial(y.add(n * self.ld), *sum, lanes);
+                }
+            }
         }
     }
 }
@@ -86,20 +96,48 @@ impl RowTarget for Joined {
         band_ld: usize,
         first: usize,
     ) {
-        let Self { y, ld, channels, primary, from, merge } = *self;
         let c = vector * I::LANES;
-        let lanes = I::LANES.min(primary - c);
-        let cheap_lanes = I::LANES.min((channels - primary).saturating_sub(c));
+        let lanes = I::LANES.min(self.primary - c);
+        let cheap = I::LANES.min((self.channels - self.primary).saturating_sub(c));
         // SAFETY: the caller vouches for the target; lanes beyond its channels are left out.
         unsafe {
-            let y = y.add(first * ld + c);
-            let from = from.add(first * band_ld + channel);
-            match merge {
+            let y = self.y.add(first * self.ld + c);
+            let from = self.from.add(first * band_ld + channel);
+            if lanes == I::LANES && cheap == I::LANES {
+                // Lanes that the compiler knows need no case for a part of a vector.
+                self.merge(isa, sums, (y, from), band_ld, (c, first), (I::LANES, I::LANES));
+            } else {
+                let sums = *sums; // a copy, so that those of whole vectors stay in registers
+                self.merge(isa, &sums, (y, from), band_ld, (c, first), (lanes, cheap));
+            }
+        }
+    }
+}
+
+impl Joined {
+    /// Merges and stores the first `lanes` lanes of the primary and of the cheap features.
+    ///
+    /// # Safety
+    /// As [`RowTarget::store`]; `y` and `from` are at the first output.
+    #[inline(always)]
+    unsafe fn merge<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        (y, from): (*mut f32, *const f32),
+        band_ld: usize,
+        (c, first): (usize, usize),
+        (lanes, cheap): (usize, usize),
+    ) {
+        let Self { ld, primary, .. } = *self;
+        // SAFETY: as the caller's.
+        unsafe {
+            match self.merge {
                 Merge::None => {
                     for (n, sum) in sums.iter().enumerate() {
                         let y = y.add(n * ld);
                         store_lanes(isa, y, isa.load(from.add(n * band_ld)), lanes);
-                        store_lanes(isa, y.add(primary), *sum, cheap_lanes);
+                        store_lanes(isa, y.wrapping_add(primary), *sum, cheap);
                     }
                 }
                 Merge::Add { add, ld: add_ld } => {
@@ -108,21 +146,20 @@ impl RowTarget for Joined {
                         let (y, add) = (y.add(n * ld), add.add(n * add_ld));
                         let a = isa.load(from.add(n * band_ld));
                         let a = isa.add(a, load_lanes(isa, add, lanes));
-                        let b = load_lanes(isa, add.add(primary), cheap_lanes);
+                        let b = load_lanes(isa, add.wrapping_add(primary), cheap);
                         store_lanes(isa, y, a, lanes);
-                        store_lanes(isa, y.add(primary), isa.add(*sum, b), cheap_lanes);
+                        store_lanes(isa, y.wrapping_add(primary), isa.add(*sum, b), cheap);
                     }
                 }
                 Merge::Gate { gate, columns } => {
-                    let gate = gate.add(c);
+                    let (gate, columns) = (gate.add(c), columns.add(first));
                     for (n, sum) in sums.iter().enumerate() {
-                        let y = y.add(n * ld);
-                        let gate = gate.add(*columns.add(first + n) as usize);
+                        let (y, gate) = (y.add(n * ld), gate.add(*columns.add(n) as usize));
                         let a = isa.load(from.add(n * band_ld));
                         let a = isa.mul(a, load_lanes(isa, gate, lanes));
-                        let b = load_lanes(isa, gate.add(primary), cheap_lanes);
+                        let b = load_lanes(isa, gate.wrapping_add(primary), cheap);
                         store_lanes(isa, y, a, lanes);
-                        store_lanes(isa, y.add(primary), isa.mul(*sum, b), cheap_lanes);
+                        store_lanes(isa, y.wrapping_add(primary), isa.mul(*sum, b), cheap);
                     }
                 }
             }

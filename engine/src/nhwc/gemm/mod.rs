@@ -195,11 +195,9 @@ impl<A: Addressing> Gemm<A> {
                     }
                 }
             }
-            if self.plain(to.left, MR, I::LANES) {
-                let least = isa.splat(match self.c.activation {
-                    Activation::Relu => 0.0,
-                    _ => f32::NEG_INFINITY,
-                });
+            let plain = self.plain(to.left, MR, I::LANES);
+            if let Some(least) = self.c.activation.least().filter(|_| plain) {
+                let least = isa.splat(least);
                 for (m, row) in sums.iter().enumerate() {
                     for (z, sum) in row.iter().enumerate() {
                         let to = to.data.add(m * self.c.ld + z * I::LANES);
@@ -216,13 +214,10 @@ impl<A: Addressing> Gemm<A> {
         }
     }
 
-    /// Whether a tile is stored as whole vectors to one row, after at most a ReLU.
+    /// Whether a tile is stored as whole vectors to one row, and nothing is added.
     #[inline(always)]
     fn plain(&self, left: usize, pixels: usize, lanes: usize) -> bool {
-        matches!(self.c.activation, Activation::Identity | Activation::Relu)
-            && self.panel.tail == lanes
-            && self.c.add.is_null()
-            && left >= pixels
+        self.panel.tail == lanes && self.c.add.is_null() && left >= pixels
     }
 
     /// Adds what is to be added and activates.
