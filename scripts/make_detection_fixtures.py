@@ -18,7 +18,8 @@ Written to heads/tests/fixtures/detection:
                                       torchvision/l1, torchvision/giou or mmdet/l1, and the same with /empty for no
                                       objects at all
       nms/...                         boxes, scores, classes; nms/PERCENT: the survivors
-      resize/HxW/HxW                  bytes as OpenCV resizes them
+  opencv
+      NUMBER/from, NUMBER/to          bytes [H, W, 3], and as OpenCV resizes them
 fixture_models.py tells how a tensor is stored (KEY, KEY.stats, KEY.shape; samples where it is large).
 
 Every result was also computed in f64, and the script stops where f32 is too noisy to test against, where two scores are
@@ -64,8 +65,10 @@ def main() -> None:
     of_torchvision.heads(parts)
     of_torchvision.suppressed(parts)
     of_mmdet.heads(parts)
-    of_mmdet.resized(parts)
     stored.save("parts", parts, VERSIONS)
+    resized: dict = {}
+    of_mmdet.resized(resized)
+    stored.save("opencv", resized, VERSIONS)
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ mod tests {
         let maps = [(12, 20), (6, 10), (3, 5), (2, 3), (1, 2)];
         let torchvision = AnchorConfig::torchvision().levels((96, 160), &maps)?;
         assert_eq!(torchvision[4].stride(), (96, 80));
-        assert_eq!(torchvision[4].get(1, 4), Some([80.0 - 256.0, -256.0, 80.0 + 256.0, 256.0]));
+        assert_eq!(torchvision[4].get(1, 3), Some([80.0 - 256.0, -256.0, 80.0 + 256.0, 256.0]));
         let mmdet = AnchorConfig::mmdet().levels((96, 160), &maps)?;
         assert_eq!(mmdet[4].stride(), (128, 128));
         assert_eq!(mmdet[0].get(0, 99), None);

@@ -56,3 +56,42 @@ fn best_first(candidates: &[Detection]) -> Vec<usize> {
     order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
     order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxes(boxes: &[(BBox, f32)]) -> Vec<Detection> {
+        boxes.iter().map(|&(bbox, score)| Detection { bbox, class_id: 1, score }).collect()
+    }
+
+    #[test]
+    fn an_overlap_is_rounded_to_single_precision_before_it_is_compared() {
+        // 1/5 as f32 is a little more than 0.2: torchvision issue 7165.
+        let two = boxes(&[([1., 1., 2., 3.], 3.0), ([0., 0., 2., 2.], 2.0)]);
+        assert_eq!(nms(&two, 0.2, 9), [0]);
+        assert_eq!(nms(&two, 0.21, 9), [0, 1]);
+    }
+
+    #[test]
+    fn a_threshold_of_zero_keeps_what_only_touches() {
+        let three =
+            boxes(&[([0., 0., 2., 2.], 0.3), ([2., 0., 4., 2.], 0.2), ([1., 1., 3., 3.], 0.1)]);
+        assert_eq!(nms(&three, 0.0, 9), [0, 1]);
+        assert_eq!(nms(&three, 1.0, 9), [0, 1, 2]);
+        assert_eq!(nms(&three, 1.0, 0), [0usize; 0]);
+        assert_eq!(nms(&[], 0.5, 9), [0usize; 0]);
+    }
+
+    #[test]
+    fn empty_boxes_survive_and_what_is_no_number_does_not() {
+        let odd = boxes(&[
+            ([3., 3., 3., 3.], 0.5),
+            ([3., 3., 3., 3.], 0.5),
+            ([f32::NAN, 0., 1., 1.], 0.9),
+            ([0., 0., f32::INFINITY, 1.], 0.9),
+            ([0., 0., 1., 1.], f32::NAN),
+        ]);
+        assert_eq!(nms(&odd, 0.5, 9), [0, 1]);
+    }
+}

@@ -144,7 +144,7 @@ def heads(kept: dict) -> None:
     cells = ((8, 12), (4, 6), (2, 3), (1, 2), (1, 1))
     head = Detector().bbox_head
     anchors = head.prior_generator.grid_priors([torch.Size(c) for c in cells], device="cpu")
-    stored.keep(kept, "mmdet/anchors", torch.cat(anchors))
+    stored.keep(kept, "mmdet/anchors", torch.cat(anchors), 1024)
 
     meta = {"img_shape": (60, 90), "pad_shape": (64, 96), "scale_factor": (1.0, 1.0), "ori_shape": (60, 90)}
     logits, deltas = inputs.raw_outputs(CLASSES, 9, cells, 4.0, -4.0, "detect")
@@ -174,4 +174,4 @@ def resized(kept: dict) -> None:
         (((23, 31), (40, 17)), ((40, 36), (20, 18)), ((37, 29), (9, 8)), ((5, 64), (5, 33)), ((1, 7), (12, 50)))
     ):
         picture = inputs.picture_bytes(number, h, w)
-        kept[f"resize/{h}x{w}/{new_h}x{new_w}"] = mmcv.imresize(picture, (new_w, new_h))
+        kept[f"{number}/from"], kept[f"{number}/to"] = picture, mmcv.imresize(picture, (new_w, new_h))

@@ -145,7 +145,7 @@ def heads(kept: dict) -> None:
     grids = [torch.empty(1, 1, *c) for c in cells]
     images = type("Images", (), {"tensors": torch.empty(1, 3, *size), "image_sizes": [size]})
     anchors = model.anchor_generator(images, grids)
-    stored.keep(kept, "torchvision/anchors", anchors[0])
+    stored.keep(kept, "torchvision/anchors", anchors[0], 1024)
 
     logits, deltas = inputs.raw_outputs(CLASSES, 9, cells, 4.0, -4.0, "detect")
     per_level = [9 * h * w for h, w in cells]

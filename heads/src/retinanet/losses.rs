@@ -158,3 +158,46 @@ pub fn giou_loss(found: &Tensor, expected: &Tensor) -> Result<Tensor> {
 fn with_gradient(value: &Tensor, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     value.detach() + (gradient.detach() * (x - x.detach())?)?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle::{Device, Var};
+
+    #[test]
+    fn generalised_overlaps_by_hand() -> Result<()> {
+        let boxes = |boxes: &[[f32; 4]]| Tensor::new(boxes, &Device::Cpu);
+        let square = [-1.0, -1.0, 1.0, 1.0];
+        let found = boxes(&[square; 3])?;
+        // The same, a quarter of it, and one apart: 4 of the hull's 9 belong to neither.
+        let expected = boxes(&[square, [0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 2.0, 2.0]])?;
+        let loss = giou_loss(&found, &expected)?.to_vec1::<f32>()?;
+        for (loss, expected) in loss.into_iter().zip([0.0, 0.75, 13.0 / 9.0]) {
+            assert!((loss - expected).abs() < 1e-6, "{loss} instead of {expected}");
+        }
+        let nothing = Tensor::zeros((0, 4), candle::DType::F32, &Device::Cpu)?;
+        assert_eq!(giou_loss(&nothing, &nothing)?.dims(), [0]);
+        Ok(())
+    }
+
+    #[test]
+    fn without_focus_it_is_cross_entropy_with_its_gradient() -> Result<()> {
+        let logits = Var::new(&[-100f32, -2.0, 0.0, 3.0, 100.0], &Device::Cpu)?;
+        for target in [0f32, 1.0] {
+            let targets = Tensor::full(target, 5, &Device::Cpu)?;
+            let loss = focal_loss(&logits, &targets, None, 0.0)?;
+            let gradient = loss.sum_all()?.backward()?;
+            let gradient = gradient.get(&logits).expect("it depends on them").to_vec1::<f32>()?;
+            let logits = logits.to_vec1::<f32>()?;
+            for ((x, loss), gradient) in logits.iter().zip(loss.to_vec1::<f32>()?).zip(gradient) {
+                let x = f64::from(*x);
+                let signed = if target == 1.0 { -x } else { x };
+                let entropy = signed.max(0.0) + (-signed.abs()).exp().ln_1p();
+                let slope = 1.0 / (1.0 + (-x).exp()) - f64::from(target);
+                assert!((f64::from(loss) - entropy).abs() <= 1e-6 * entropy.max(1e-3));
+                assert!((f64::from(gradient) - slope).abs() < 1e-6);
+            }
+        }
+        Ok(())
+    }
+}

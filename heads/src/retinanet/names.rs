@@ -39,7 +39,9 @@ pub(super) fn backbone<'a>(names: FpnNames, vb: &VarBuilder<'a>) -> VarBuilder<'
         vb.contains_tensor(&weight) || vb.contains_tensor(&branch)
     };
     if stem("_") && !stem(".") {
-        vb.clone().rename_f(|name| name.replacen("blocks.", "blocks_", 1))
+        // A renamed builder sees whole names and adds its own prefix once more: so from the root.
+        let root = vb.root().rename_f(|name| name.replacen(".blocks.", ".blocks_", 1));
+        vb.prefix().split('.').fold(root, |vb, part| vb.pp(part))
     } else {
         vb
     }

@@ -100,6 +100,26 @@ fn mix(row: &[u8], columns: &[Taps], values: &mut Vec<i32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle::{Device, Tensor};
+
+    /// The fixture is made by `scripts/make_detection_fixtures.py`.
+    #[test]
+    fn bytes_are_those_of_opencv() -> candle::Result<()> {
+        let file =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/detection/opencv.safetensors");
+        let stored = candle::safetensors::load(file, &Device::Cpu)?;
+        let read = |tensor: &Tensor| -> candle::Result<(Size, Vec<u8>)> {
+            let (h, w, _) = tensor.dims3()?;
+            Ok(((h, w), tensor.flatten_all()?.to_vec1()?))
+        };
+        assert_eq!(stored.len(), 10);
+        for number in 0..5 {
+            let (from, bytes) = read(&stored[&format!("{number}/from")])?;
+            let (to, expected) = read(&stored[&format!("{number}/to")])?;
+            assert!(resize(&bytes, from, to) == expected, "{from:?} to {to:?}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_flat_picture_stays_so() {
