@@ -18,6 +18,8 @@ pub struct FpnConfig {
     /// How its 3x3 convolutions are built; separable ones are followed by a batch-norm, dense ones
     /// have a bias.
     pub convolution: ConvKind,
+    /// Whether a 3x3 convolution follows each sum, as the paper has it.
+    pub smooth: bool,
     /// P6 and P7, which segmentation does without.
     pub extra: Option<ExtraLevels>,
     /// Whose names the weights have.
@@ -54,6 +56,8 @@ pub enum FpnNames {
     /// mmdetection's and mmsegmentation's: `lateral_convs.0.conv`, `fpn_convs.0.conv`; P6 and P7
     /// are the last two of the latter.
     OpenMmlab,
+    /// segmentation_models_pytorch's: `p5`, `p4.skip_conv` and so on, with nothing behind the sums.
+    Smp,
 }
 
 /// A feature pyramid network.
@@ -69,6 +73,7 @@ pub enum FpnNames {
 /// let config = FpnConfig {
 ///     channels: 64,
 ///     convolution: ConvKind::Separable,
+///     smooth: true,
 ///     extra: None,
 ///     names: FpnNames::Torchvision,
 /// };
@@ -82,7 +87,8 @@ pub enum FpnNames {
 #[derive(Clone, Debug)]
 pub struct Fpn {
     lateral: Vec<Conv2d>,
-    output: Vec<Block>,
+    /// None where the sums are the outputs.
+    smooth: Option<Vec<Block>>,
     extra: Option<Extra>,
 }
 
@@ -90,11 +96,15 @@ impl Fpn {
     /// A network for maps with so many channels, fine to coarse.
     ///
     /// # Errors
-    /// No maps, or what `vb` says of a weight.
+    /// No maps, parts that others have no names for, or what `vb` says of a weight.
     pub fn new(config: &FpnConfig, in_channels: &[usize], vb: VarBuilder) -> Result<Self> {
         let FpnConfig { channels, convolution, names, .. } = *config;
         let Some(&coarsest) = in_channels.last() else { bail!("fpn: no maps to build it on") };
+        if names == FpnNames::Smp && (config.smooth || config.extra.is_some()) {
+            bail!("fpn: segmentation_models_pytorch has neither 3x3 convolutions nor P6 and P7")
+        }
         let start = Start::Uniform;
+        let levels = in_channels.len();
         let lateral = |(i, &in_channels): (usize, &usize)| {
             let spec = ConvSpec {
                 in_channels,
@@ -104,7 +114,7 @@ impl Fpn {
                 bias: true,
                 start,
             };
-            spec.conv(names.lateral(&vb, i))
+            spec.conv(names.lateral(&vb, i, levels))
         };
         let lateral = in_channels.iter().enumerate().map(lateral).collect::<Result<Vec<_>>>()?;
         let block = |in_channels, stride, vb| {
@@ -113,8 +123,8 @@ impl Fpn {
                 ConvSpec { in_channels, out_channels: channels, kernel: 3, stride, bias, start };
             Block::new(spec, convolution, vb)
         };
-        let output = (0..lateral.len()).map(|i| block(channels, 1, names.output(&vb, i)));
-        let output = output.collect::<Result<Vec<_>>>()?;
+        let smooth = || (0..levels).map(|i| block(channels, 1, names.output(&vb, i))).collect();
+        let smooth = config.smooth.then(smooth).transpose()?;
         let extra = |ExtraLevels { source, relu }| {
             let from_input = match source {
                 ExtraSource::P5 => false,
@@ -122,17 +132,17 @@ impl Fpn {
                 ExtraSource::C5UnlessAsWide => coarsest != channels,
             };
             let in_channels = if from_input { coarsest } else { channels };
-            let [p6, p7] = names.extra(&vb, lateral.len());
+            let [p6, p7] = names.extra(&vb, levels);
             let (p6, p7) = (block(in_channels, 2, p6)?, block(channels, 2, p7)?);
             Ok::<_, candle::Error>(Extra { p6, p7, from_input, relu })
         };
         let extra = config.extra.map(extra).transpose()?;
-        Ok(Self { lateral, output, extra })
+        Ok(Self { lateral, smooth, extra })
     }
 
     /// How many maps it gives.
     pub fn levels(&self) -> usize {
-        self.output.len() + if self.extra.is_some() { 2 } else { 0 }
+        self.lateral.len() + if self.extra.is_some() { 2 } else { 0 }
     }
 
     /// The pyramid in evaluation.
@@ -161,8 +171,13 @@ impl Fpn {
             let (_, _, h, w) = inner[i - 1].dims4()?;
             inner[i - 1] = (&inner[i - 1] + upsample_nearest2d(&inner[i], (h, w))?)?;
         }
-        let output = self.output.iter().zip(&inner).map(|(block, map)| block.forward_t(map, train));
-        let mut outputs = output.collect::<Result<Vec<_>>>()?;
+        let mut outputs = match &self.smooth {
+            Some(blocks) => {
+                let smooth = |(block, map): (&Block, &Tensor)| block.forward_t(map, train);
+                blocks.iter().zip(&inner).map(smooth).collect::<Result<Vec<_>>>()?
+            }
+            None => inner,
+        };
         if let (Some(extra), Some(c5), Some(p5)) = (&self.extra, maps.last(), outputs.last()) {
             let p6 = extra.p6.forward_t(if extra.from_input { c5 } else { p5 }, train)?;
             let p7 =
@@ -204,8 +219,11 @@ struct Extra {
 }
 
 impl FpnNames {
-    fn lateral<'a>(self, vb: &VarBuilder<'a>, i: usize) -> VarBuilder<'a> {
+    fn lateral<'a>(self, vb: &VarBuilder<'a>, i: usize, levels: usize) -> VarBuilder<'a> {
         match self {
+            // The coarsest of four is P5.
+            Self::Smp if i + 1 == levels => vb.pp(format!("p{}", i + 2)),
+            Self::Smp => vb.pp(format!("p{}", i + 2)).pp("skip_conv"),
             Self::Torchvision => wrapped(vb.pp("inner_blocks").pp(i)),
             Self::OpenMmlab => vb.pp("lateral_convs").pp(i).pp("conv"),
         }
@@ -215,13 +233,14 @@ impl FpnNames {
         match self {
             Self::Torchvision => wrapped(vb.pp("layer_blocks").pp(i)),
             Self::OpenMmlab => vb.pp("fpn_convs").pp(i).pp("conv"),
+            Self::Smp => vb.clone(), // there is none
         }
     }
 
     fn extra<'a>(self, vb: &VarBuilder<'a>, levels: usize) -> [VarBuilder<'a>; 2] {
         match self {
             Self::Torchvision => ["p6", "p7"].map(|name| vb.pp("extra_blocks").pp(name)),
-            Self::OpenMmlab => [0, 1].map(|i| self.output(vb, levels + i)),
+            Self::OpenMmlab | Self::Smp => [0, 1].map(|i| self.output(vb, levels + i)),
         }
     }
 }

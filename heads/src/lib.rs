@@ -1,6 +1,6 @@
-//! What stands on a backbone: detection, data sets and their official metrics.
+//! What stands on a backbone: detection, segmentation, data sets and their official metrics.
 //!
-//! - [`retinanet`] detects objects, on an [`fpn`].
+//! - [`retinanet`] detects objects, [`segmentation`] tells the class of every pixel, both on an [`fpn`].
 //! - [`boxes`], [`anchors`], [`coder`] and [`nms`] are what detectors are made of.
 //! - [`placement`] says how pictures are fitted to a network.
 //! - [`data`] reads the annotations of data sets, and checks all of them before work starts.
@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 pub mod anchors;
+mod backbone;
+mod bilinear;
 pub mod boxes;
 pub mod coder;
 pub mod data;
@@ -17,6 +19,7 @@ mod layers;
 pub mod nms;
 pub mod placement;
 pub mod retinanet;
+pub mod segmentation;
 #[cfg(feature = "image")]
 mod transform;
 

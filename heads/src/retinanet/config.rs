@@ -3,11 +3,11 @@
 use super::losses::{LossConfig, Normalizer};
 use super::matcher::{LowQuality, Matcher};
 use super::postprocess::PostProcess;
-use super::{BoxLoss, HeadConfig, HeadNorm};
+use super::{BoxLoss, HeadConfig, HeadNorm, Names};
 use crate::ConvKind;
 use crate::anchors::AnchorConfig;
 use crate::coder::BoxCoder;
-use crate::fpn::{ExtraLevels, ExtraSource, FpnConfig, FpnNames};
+use crate::fpn::{ExtraLevels, ExtraSource, FpnConfig};
 use crate::placement::InputConfig;
 use candle::{Result, bail};
 use ghostnetv2::Taps;
@@ -95,7 +95,7 @@ pub struct RetinaNetConfig {
     /// How P6 and P7 are made.
     pub extra: ExtraLevels,
     /// Whose names the weights have.
-    pub names: FpnNames,
+    pub names: Names,
     /// The anchors.
     pub anchors: AnchorConfig,
     /// How boxes are told by the anchors.
@@ -124,7 +124,7 @@ impl RetinaNetConfig {
             depth: 4,
             norm: HeadNorm::None,
             extra: ExtraLevels { source: ExtraSource::P5, relu: true },
-            names: FpnNames::Torchvision,
+            names: Names::Torchvision,
             anchors: AnchorConfig::torchvision(),
             coder: BoxCoder { bound_shrinking: false },
             matcher: Matcher { foreground: 0.5, background: 0.4, low_quality: LowQuality::OwnBest },
@@ -168,7 +168,7 @@ impl RetinaNetConfig {
         Self {
             classes: 80,
             extra: ExtraLevels { source: ExtraSource::C5, relu: false },
-            names: FpnNames::OpenMmlab,
+            names: Names::Mmdet,
             anchors: AnchorConfig::mmdet(),
             coder: BoxCoder { bound_shrinking: true },
             matcher: Matcher { low_quality: LowQuality::ThatBox, ..torchvision.matcher },
@@ -197,7 +197,7 @@ impl RetinaNetConfig {
             convolution: ConvKind::Separable,
             norm: HeadNorm::BatchForLevels,
             extra: ExtraLevels { source: ExtraSource::P5, relu: true },
-            names: FpnNames::Torchvision,
+            names: Names::Torchvision,
             loss: LossConfig { bbox: BoxLoss::Giou, ..mmdet.loss },
             input: InputConfig::lite(320),
             ..mmdet
@@ -235,8 +235,9 @@ impl RetinaNetConfig {
         FpnConfig {
             channels: self.channels,
             convolution: self.convolution,
+            smooth: true,
             extra: Some(self.extra),
-            names: self.names,
+            names: self.names.of_fpn(),
         }
     }
 

@@ -4,9 +4,8 @@
 //! # Source
 //! Focal Loss for Dense Object Detection (arXiv 1708.02002), section 4.
 
-use super::names::{Branch, predictor, tower};
+use super::names::{Branch, Names, predictor, tower};
 use crate::ConvKind;
-use crate::fpn::FpnNames;
 use crate::layers::{Conv, ConvSpec, Norm, Start};
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -32,7 +31,7 @@ pub struct HeadConfig {
     /// What stands behind each of them, before the ReLU.
     pub norm: HeadNorm,
     /// Whose names the weights have.
-    pub names: FpnNames,
+    pub names: Names,
 }
 
 /// What stands behind the convolutions of a tower.

@@ -143,7 +143,7 @@ pub fn giou_loss(found: &Tensor, expected: &Tensor) -> Result<Tensor> {
     let product = |sides: &Tensor| sides.narrow(1, 0, 1)? * sides.narrow(1, 1, 1)?;
 
     let overlap = (a.1.minimum(&b.1)? - a.0.maximum(&b.0)?)?; // [N, 2]
-    let meets = overlap.gt(0.0)?.min_keepdim(1)?.to_dtype(overlap.dtype())?;
+    let meets = product(&overlap.gt(0.0)?.to_dtype(overlap.dtype())?)?;
     let intersection = (product(&overlap)? * meets)?; // [N, 1]
     let areas = (product(&(&a.1 - &a.0)?)? + product(&(&b.1 - &b.0)?)?)?;
     let union = (areas - &intersection)?;
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn generalised_overlaps_by_hand() -> Result<()> {
-        let boxes = |boxes: &[[f32; 4]]| Tensor::new(boxes, &Device::Cpu);
+        let boxes = |boxes: &[[f32; 4]; 3]| Tensor::new(boxes, &Device::Cpu);
         let square = [-1.0, -1.0, 1.0, 1.0];
         let found = boxes(&[square; 3])?;
         // The same, a quarter of it, and one apart: 4 of the hull's 9 belong to neither.

@@ -21,5 +21,6 @@ pub use head::{Head, HeadConfig, HeadNorm, RawOutputs};
 pub use losses::{BoxLoss, LossConfig, Losses, Normalizer, focal_loss, giou_loss, l1_loss};
 pub use matcher::{LowQuality, Match, Matcher};
 pub use model::RetinaNet;
+pub use names::Names;
 pub use objective::GroundTruth;
 pub use postprocess::{LevelOutputs, PostProcess};

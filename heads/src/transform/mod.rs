@@ -1,8 +1,8 @@
 //! From pictures to a detector's input.
 
 mod opencv;
-mod torch;
 
+use crate::bilinear;
 use crate::placement::{Batch, InputConfig, Placement, Resampling};
 use candle::{DType, Device, Error, Result, Tensor, bail};
 use ghostnetv2::picture::Rgb8;
@@ -66,7 +66,9 @@ impl InputConfig {
             Resampling::Torch => {
                 let planes = self.normalised(picture.pixels());
                 let planes = planes.chunks_exact(original.0 * original.1);
-                return Ok(planes.flat_map(|p| torch::resize(p, original, resized)).collect());
+                return Ok(planes
+                    .flat_map(|p| bilinear::resize_plane(p, original, resized))
+                    .collect());
             }
             Resampling::OpenCv => opencv::resize(picture.pixels(), original, resized),
             Resampling::Pillow => {
