@@ -2,7 +2,7 @@
 """RetinaNet as torchvision and mmdetection compute it, for the Rust tests of the crate `heads`.
 
 The networks are the real ones with all of their constants, but narrow: around timm's GhostNetV2 at width 0.25, 32 or 128
-channels wide, pictures of about 96 pixels. Their weights are filled by formula (formula.py; detection_fixtures/inputs.py
+channels wide, pictures of about 96 pixels. Their weights are filled by formula (formula.py; heads_fixtures/inputs.py
 tells of two exceptions), and so are pictures, ground truth and, where rounding would blur the comparison, raw outputs.
 
 Written to heads/tests/fixtures/detection:
@@ -38,8 +38,8 @@ import timm
 import torch
 import torchvision
 
-from detection_fixtures import of_torchvision, stored
-from detection_fixtures import of_mmdet
+from heads_fixtures import of_torchvision, stored
+from heads_fixtures import of_mmdet
 
 VERSIONS = {
     "torch": torch.__version__,
@@ -58,17 +58,17 @@ def main() -> None:
     ).parse_args()
     torch.set_num_threads(1)  # sums depend on the number of threads: one machine writes the same bytes every time
 
-    stored.save("torchvision_v1", of_torchvision.whole("v1"), VERSIONS)
-    stored.save("torchvision_v2", of_torchvision.whole("v2"), VERSIONS)
-    stored.save("mmdet", of_mmdet.whole(), VERSIONS)
+    stored.save("detection", "torchvision_v1", of_torchvision.whole("v1"), VERSIONS)
+    stored.save("detection", "torchvision_v2", of_torchvision.whole("v2"), VERSIONS)
+    stored.save("detection", "mmdet", of_mmdet.whole(), VERSIONS)
     parts: dict = {}
     of_torchvision.heads(parts)
     of_torchvision.suppressed(parts)
     of_mmdet.heads(parts)
-    stored.save("parts", parts, VERSIONS)
+    stored.save("detection", "parts", parts, VERSIONS)
     resized: dict = {}
     of_mmdet.resized(resized)
-    stored.save("opencv", resized, VERSIONS)
+    stored.save("detection", "opencv", resized, VERSIONS)
 
 
 if __name__ == "__main__":

@@ -200,9 +200,18 @@ impl Batch {
     /// Height and width of the input.
     ///
     /// # Errors
-    /// Another shape than `[B, 3, H, W]`.
+    /// Another shape than `[B, 3, H, W]`, or a picture that would lie outside.
     pub fn size(&self) -> Result<Size> {
         let (_, _, h, w) = self.pixels.dims4()?;
+        let sound = |size: Size, most: Size| {
+            (1..=most.0).contains(&size.0) && (1..=most.1).contains(&size.1)
+        };
+        let largest = (usize::MAX, usize::MAX);
+        let unsound = |p: &&Placement| !(sound(p.resized, (h, w)) && sound(p.original, largest));
+        if let Some(placement) = self.placements.iter().find(unsound) {
+            let Placement { original, resized, .. } = placement;
+            bail!("a picture of {original:?} that fills {resized:?} of an input of {h}x{w} pixels")
+        }
         Ok((h, w))
     }
 }

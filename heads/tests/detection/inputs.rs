@@ -1,4 +1,4 @@
-//! The twin of `scripts/detection_fixtures/inputs.py`: pictures, raw outputs and ground truth.
+//! The twin of `scripts/heads_fixtures/inputs.py`: pictures, raw outputs and ground truth.
 
 use crate::fixture::Fixture;
 use crate::formula::plain;

@@ -5,7 +5,7 @@ import torch
 from timm.models.ghostnet import _create_ghostnet
 from torch import nn
 
-from . import inputs, mmdet_wheel, stored  # noqa: F401, the wheel needs its stand-ins first
+from . import inputs, openmmlab, stored  # noqa: F401, the wheel needs its stand-ins first
 
 import mmcv
 from mmdet.models.dense_heads.retina_head import RetinaHead

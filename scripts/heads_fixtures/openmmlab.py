@@ -1,7 +1,6 @@
-"""Imports mmdetection's wheel without mmcv's compiled operations.
+"""Imports mmdetection's and mmsegmentation's wheels without mmcv's compiled operations.
 
-mmcv-lite has all of mmcv but `mmcv.ops`, which mmdetection imports at every corner and of which RetinaNet needs one
-function, `batched_nms`, that is restated below from mmcv 2.1's `ops/nms.py`. The rest are placeholders.
+mmcv-lite has all of mmcv but `mmcv.ops`, which both import at every corner and of which RetinaNet needs one function, `batched_nms`, that is restated below from mmcv 2.1's `ops/nms.py`. The rest are placeholders.
 """
 
 import importlib.abc

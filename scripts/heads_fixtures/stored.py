@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 import fixture_models
 
-FOLDER = Path(__file__).resolve().parents[2] / "heads" / "tests" / "fixtures" / "detection"
+FIXTURES = Path(__file__).resolve().parents[2] / "heads" / "tests" / "fixtures"
 
 
 def keep(kept: dict, key: str, values: torch.Tensor, samples: int | None = None) -> None:
@@ -43,12 +43,12 @@ def check_detections(key: str, found, exact) -> None:
     print(f"{key}: {len(labels)} detections, scores {exact_scores.max():.3f} to {exact_scores.min():.3f}")
 
 
-def save(name: str, kept: dict, versions: dict) -> None:
-    """Writes a fixture."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"{name}.safetensors"
+def save(task: str, name: str, kept: dict, versions: dict) -> None:
+    """Writes a fixture of `detection` or `segmentation`."""
+    path = FIXTURES / task / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
     about = {
-        "command": "python scripts/make_detection_fixtures.py",
+        "command": f"python scripts/make_{task}_fixtures.py",
         "versions": {"python": platform.python_version(), **versions},
     }
     save_file(kept, path, metadata={"about": json.dumps(about, sort_keys=True)})

@@ -1,1 +1,0 @@
-"""The parts of make_detection_fixtures.py, which explains them."""
