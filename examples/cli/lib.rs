@@ -5,12 +5,18 @@
 
 pub mod backend;
 pub mod device;
+pub mod draw;
 pub mod exit;
+pub mod files;
+pub mod fitted;
+pub mod headed;
 pub mod inputs;
 pub mod labels;
 pub mod model;
+pub mod objects;
 pub mod output;
 pub mod pictures;
+pub mod prediction;
 pub mod progress;
 pub mod tensors;
 pub mod threads;

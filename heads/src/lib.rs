@@ -19,8 +19,10 @@ mod layers;
 pub mod nms;
 pub mod placement;
 pub mod retinanet;
+mod seeded;
 pub mod segmentation;
 #[cfg(feature = "image")]
 mod transform;
 
 pub use layers::ConvKind;
+pub use seeded::Seeded;

@@ -3,6 +3,7 @@
 use super::objective::{self, GroundTruth};
 use super::postprocess::LevelOutputs;
 use super::{Head, Losses, RawOutputs, RetinaNetConfig, names};
+use crate::backbone::timm;
 use crate::boxes::Detections;
 use crate::fpn::Fpn;
 use crate::placement::Batch;
@@ -49,7 +50,7 @@ impl RetinaNet {
     /// What [`RetinaNetConfig::check`] and [`Config::check`] refuse, or what `vb` says of a weight.
     pub fn ghostnet(config: &RetinaNetConfig, backbone: &Config, vb: VarBuilder) -> Result<Self> {
         config.check()?;
-        let body = names::backbone(config.names, &vb);
+        let body = timm(vb.pp(config.names.backbone()));
         Self::new(config, Pyramid::new(backbone, config.taps, &LEVELS, body)?, vb)
     }
 

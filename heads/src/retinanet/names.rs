@@ -1,6 +1,5 @@
 //! Where each framework keeps the weights of a detector.
 
-use crate::backbone::timm;
 use crate::fpn::FpnNames;
 use candle_nn::VarBuilder;
 
@@ -15,6 +14,14 @@ pub enum Names {
 }
 
 impl Names {
+    /// Where the backbone lies, under timm's names.
+    pub fn backbone(self) -> &'static str {
+        match self {
+            Self::Torchvision => "backbone.body",
+            Self::Mmdet => "backbone.timm_model",
+        }
+    }
+
     /// Those of the pyramid.
     pub fn of_fpn(self) -> FpnNames {
         match self {
@@ -45,14 +52,6 @@ pub(super) fn fpn<'a>(names: Names, vb: &VarBuilder<'a>) -> VarBuilder<'a> {
         Names::Torchvision => vb.pp("backbone").pp("fpn"),
         Names::Mmdet => vb.pp("neck"),
     }
-}
-
-/// Where the backbone lies, under timm's names.
-pub(super) fn backbone<'a>(names: Names, vb: &VarBuilder<'a>) -> VarBuilder<'a> {
-    timm(vb.pp("backbone").pp(match names {
-        Names::Torchvision => "body",
-        Names::Mmdet => "timm_model",
-    }))
 }
 
 /// Convolution `i` of a tower, and its norm; `vb` is where the head lies.

@@ -3,6 +3,7 @@
 use super::head::Head;
 use super::labels::{Logits, Rows, highest};
 use super::{LabelMap, SemanticFpnConfig, Sliding, names};
+use crate::backbone::timm;
 use crate::fpn::Fpn;
 use crate::placement::{Batch, Placement, Size};
 use candle::{DType, Device, Result, Tensor, bail};
@@ -50,7 +51,7 @@ impl SemanticFpn {
     /// weight.
     pub fn ghostnet(config: &SemanticFpnConfig, backbone: &Config, vb: VarBuilder) -> Result<Self> {
         config.check()?;
-        let body = names::backbone(config.names, &vb);
+        let body = timm(vb.pp(config.names.backbone()));
         Self::new(config, Pyramid::new(backbone, config.taps, &LEVELS, body)?, vb)
     }
 

@@ -1,6 +1,5 @@
 //! Where each framework keeps the weights of a Semantic FPN.
 
-use crate::backbone::timm;
 use candle_nn::VarBuilder;
 
 /// Whose names the weights have.
@@ -13,12 +12,14 @@ pub enum Names {
     Smp,
 }
 
-/// Where the backbone lies, under timm's names.
-pub(super) fn backbone<'a>(names: Names, vb: &VarBuilder<'a>) -> VarBuilder<'a> {
-    timm(match names {
-        Names::Mmseg => vb.pp("backbone").pp("timm_model"),
-        Names::Smp => vb.pp("encoder").pp("model"),
-    })
+impl Names {
+    /// Where the backbone lies, under timm's names.
+    pub fn backbone(self) -> &'static str {
+        match self {
+            Self::Mmseg => "backbone.timm_model",
+            Self::Smp => "encoder.model",
+        }
+    }
 }
 
 /// Where the pyramid network lies.
