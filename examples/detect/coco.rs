@@ -1,7 +1,7 @@
 //! COCO's JSON: results for its evaluation, and annotations to draw.
 
 use crate::record::Found;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cli::draw::Mark;
 use cli::files;
 use ghostnetv2::picture::Rgb8;
@@ -68,14 +68,14 @@ impl Annotated {
     ///
     /// # Errors
     /// A picture without annotations, or of another size than theirs.
-    pub(crate) fn marks(&self, path: &Path, picture: &Rgb8) -> Result<Vec<Mark>, String> {
+    pub(crate) fn marks(&self, path: &Path, picture: &Rgb8) -> Result<Vec<Mark>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let image = self.coco.images.iter().find(|image| image.file_name == name);
-        let Some(image) = image else { return Err(format!("{name} is not in the annotations")) };
+        let Some(image) = image else { bail!("{name} is not in the annotations") };
         if (image.width, image.height) != (picture.width(), picture.height()) {
             let (w, h) = (picture.width(), picture.height());
             let Image { width, height, .. } = image;
-            return Err(format!("{name} has {w}x{h} pixels, in the annotations {width}x{height}"));
+            bail!("{name} has {w}x{h} pixels, but {width}x{height} in the annotations");
         }
         let own = self.coco.annotations.iter().filter(|found| found.image_id == image.id);
         Ok(own.map(|found| self.mark(found)).collect())

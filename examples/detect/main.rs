@@ -8,13 +8,16 @@ use anyhow::Result;
 use candle::Device;
 use clap::Parser;
 use cli::device::DeviceArgs;
-use cli::draw::Pen;
+use cli::draw::{self, Pen};
 use cli::exit::{CODES, Outcome, Usage, report};
+use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs, untrained};
 use cli::objects::Objects;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
+use cli::spent::Spent;
 use cli::{inputs, threads};
+use coco::{Annotated, Results};
 use ghostnetv2::MIN_SIDE;
 use heads::retinanet::{PostProcess, Preset, RetinaNet, RetinaNetConfig};
 use session::Session;
@@ -117,17 +120,22 @@ fn run(args: &Args) -> Result<Outcome> {
     };
     let pen = Pen::new(args.font.as_deref())?;
     args.out.as_deref().map_or(Ok(()), cli::files::make_folder)?;
-    if let Some(file) = &args.draw_annotations {
-        return session::draw_annotations(args, &files, &coco::Annotated::read(file)?, &pen);
+    if let (Some(file), Some(out)) = (&args.draw_annotations, &args.out) {
+        let annotated = Annotated::read(file)?;
+        return draw_each(&files, &args.decode.options_for_places(), out, |path, picture| {
+            draw::png(&pen.boxes(picture, &annotated.marks(path, picture)?)?)
+        });
     }
     let device = args.device.open(|text| args.note(text))?;
     let (detector, objects) = detector(args, &device)?;
     let wanted = objects.named(&args.classes)?;
-    let mut session = Session::new(args, detector, objects, wanted, device, pen);
-    session.loaded(start.elapsed());
+    let results = args.save_coco.as_deref().map(|file| Results::new(file, &files));
+    let mut spent = Spent::default();
+    spent.since("loading", start);
+    let session = Session { args, detector, objects, wanted, pen, results, spent };
     match &args.tensor {
-        Some(path) => session.tensor(path),
-        None => session.pictures(&files),
+        Some(path) => session.tensor(path, &device),
+        None => session.pictures(&files, device),
     }
 }
 

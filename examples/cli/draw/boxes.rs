@@ -26,11 +26,12 @@ impl Pen {
     /// A picture whose bytes do not fit its size.
     pub fn boxes(&self, picture: &Rgb8, marks: &[Mark]) -> Result<RgbImage> {
         let mut image = canvas(picture)?;
+        let line = (image.width().min(image.height()) / 200).clamp(2, 12);
         for mark in marks.iter().rev() {
-            let line = (image.width().min(image.height()) / 200).clamp(2, 12);
             frame(&mut image, mark.bbox, line, colour(mark.class));
-            self.label(&mut image, mark);
         }
+        // After all lines, which would cross them out.
+        marks.iter().rev().for_each(|mark| self.label(&mut image, mark));
         Ok(image)
     }
 
