@@ -41,7 +41,7 @@ impl Pen {
         let (width, _) = text_size(scale, &self.font, &mark.text);
         let (pad, height) = (scale.y as i64 / 6, scale.y as i64);
         let (wide, high) = (i64::from(width) + 2 * pad, height + 2 * pad);
-        let (left, top) = (mark.bbox[0].round() as i64, mark.bbox[1].round() as i64);
+        let [left, top, ..] = pixels(mark.bbox);
         let x = left.min(i64::from(image.width()) - wide).max(0);
         let above = top - high;
         let y = if above >= 0 { above } else { top.min(i64::from(image.height()) - high).max(0) };
@@ -52,10 +52,15 @@ impl Pen {
     }
 }
 
+/// Whole pixels, and so near to any picture that they can be reckoned with.
+fn pixels(bbox: BBox) -> [i64; 4] {
+    bbox.map(|side| side.clamp(-1e6, 1e6).round() as i64)
+}
+
 /// Lines whose outer edges are the box's.
 fn frame(image: &mut RgbImage, bbox: BBox, line: u32, colour: Rgb<u8>) {
     let line = i64::from(line);
-    let [x1, y1, x2, y2] = bbox.map(|side| side.round() as i64);
+    let [x1, y1, x2, y2] = pixels(bbox);
     let sides = [
         [x1, y1, x2, (y1 + line).min(y2)],
         [x1, (y2 - line).max(y1), x2, y2],
