@@ -15,8 +15,9 @@ mod model;
 mod names;
 mod objective;
 mod postprocess;
+mod preset;
 
-pub use config::{Preset, RetinaNetConfig, UnknownPreset};
+pub use config::RetinaNetConfig;
 pub use head::{Head, HeadConfig, HeadNorm, RawOutputs};
 pub use losses::{BoxLoss, LossConfig, Losses, Normalizer, focal_loss, giou_loss, l1_loss};
 pub use matcher::{LowQuality, Match, Matcher};
@@ -24,3 +25,4 @@ pub use model::RetinaNet;
 pub use names::Names;
 pub use objective::GroundTruth;
 pub use postprocess::{LevelOutputs, PostProcess};
+pub use preset::{Preset, UnknownPreset};
