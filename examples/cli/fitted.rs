@@ -55,8 +55,8 @@ pub struct Run<'a> {
     pub device: Device,
     /// Where files are written, if they are wanted.
     pub out: Option<&'a Path>,
-    /// How results are written.
-    pub format: Format,
+    /// How results are printed, if they are.
+    pub format: Option<Format>,
     /// No progress.
     pub quiet: bool,
 }
@@ -67,7 +67,9 @@ impl Run<'_> {
     /// # Errors
     /// Those of the task, and results that can't be written.
     pub fn through<T: Task>(&self, task: &mut T) -> Result<(Outcome, Duration)> {
-        let mut writer = Writer::<T::Row>::new(self.format, self.paths.len() > 1)?;
+        let several = self.paths.len() > 1;
+        let writer = self.format.map(|format| Writer::<T::Row>::new(format, several));
+        let mut writer = writer.transpose()?;
         let mut names = self.out.map(Names::in_folder);
         let bar = progress::items(self.paths.len(), "pictures", self.quiet);
         let (mut failed, mut reading) = (0, Duration::ZERO);
@@ -85,21 +87,25 @@ impl Run<'_> {
                     if let Err(error) = result {
                         failed += 1;
                         bar.suspend(|| eprintln!("error: {error}"));
-                        writer.failure(path, &error.to_string())?;
+                        if let Some(writer) = &mut writer {
+                            writer.failure(path, &error.to_string())?;
+                        }
                         continue;
                     }
                     let Some((answer, picture)) = answers.next() else {
                         bail!("{}: the network has no answer", path.display())
                     };
                     let row = task.show(path, name.as_deref(), picture, answer)?;
-                    bar.suspend(|| writer.record(path, &row))?;
+                    if let Some(writer) = &mut writer {
+                        bar.suspend(|| writer.record(path, &row))?;
+                    }
                 }
                 bar.inc(fitted.files.len() as u64);
                 Ok(())
             },
         )?;
         bar.finish_and_clear();
-        writer.finish()?;
+        writer.map_or(Ok(()), Writer::finish)?;
         Ok((outcome(failed, self.paths.len()), reading))
     }
 

@@ -3,10 +3,14 @@
 use crate::exit::Usage;
 use crate::model;
 use anyhow::Result;
+use candle::{DType, Device};
 use clap::Args;
-use ghostnetv2::Config;
 use ghostnetv2::weights::{Checkpoint, ModelSource, TimmConfig};
+use ghostnetv2::{Config, MIN_SIDE};
 use heads::Seeded;
+use heads::placement::InputConfig;
+use heads::retinanet::{self, PostProcess, RetinaNet};
+use heads::segmentation::{self, SemanticFpn};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -108,10 +112,61 @@ impl<P> Headed<P> {
     }
 }
 
+impl Headed<retinanet::Preset> {
+    /// A detector, for pictures of another size where one is given.
+    ///
+    /// # Errors
+    /// [`Usage`]: a size that there can't be; weights that do not fit.
+    pub fn detector(
+        &self,
+        size: Option<usize>,
+        postprocess: impl FnOnce(PostProcess) -> PostProcess,
+        device: &Device,
+    ) -> Result<RetinaNet> {
+        let mut config = self.preset.config();
+        if let Some(checkpoint) = &self.checkpoint {
+            config = config.with_classes_of(checkpoint)?;
+        }
+        config.input = sized(config.input, size)?;
+        config.postprocess = postprocess(config.postprocess);
+        if let Some(checkpoint) = &self.checkpoint {
+            return Ok(RetinaNet::load(&config, &self.backbone, checkpoint, device)?);
+        }
+        let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
+        Ok(RetinaNet::ghostnet(&config, &self.backbone, vb)?)
+    }
+}
+
+impl Headed<segmentation::Preset> {
+    /// A Semantic FPN, for pictures of another size where one is given.
+    ///
+    /// # Errors
+    /// As [`Headed::detector`].
+    pub fn semantic_fpn(&self, size: Option<usize>, device: &Device) -> Result<SemanticFpn> {
+        let mut config = self.preset.config();
+        if let Some(checkpoint) = &self.checkpoint {
+            config = config.with_classes_of(checkpoint)?;
+        }
+        config.input = sized(config.input, size)?;
+        if let Some(checkpoint) = &self.checkpoint {
+            return Ok(SemanticFpn::load(&config, &self.backbone, checkpoint, device)?);
+        }
+        let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
+        Ok(SemanticFpn::ghostnet(&config, &self.backbone, vb)?)
+    }
+}
+
+fn sized(input: InputConfig, size: Option<usize>) -> Result<InputConfig> {
+    let Some(size) = size else { return Ok(input) };
+    if size < MIN_SIDE {
+        return Err(Usage(format!("--size {size}: expected at least {MIN_SIDE} pixels")).into());
+    }
+    let input = input.with_side(size);
+    input.check().map_err(|error| Usage(format!("--size {size}: {error}")))?;
+    Ok(input)
+}
+
 /// Weights of a head that is not trained, on the built-in backbone, which lies at `backbone`.
-///
-/// # Errors
-/// None in practice: the backbone is part of the program.
-pub fn untrained(backbone: &str) -> Result<Seeded> {
+fn untrained(backbone: &str) -> Result<Seeded> {
     Ok(Seeded::new(SEED).with_known(backbone, model::DEFAULT.open_local()?))
 }

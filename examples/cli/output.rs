@@ -36,6 +36,23 @@ pub trait Record {
     fn fields(&self) -> Map<String, Value>;
 }
 
+/// Programs that print nothing of single pictures.
+impl Record for () {
+    const COLUMNS: &'static str = "";
+
+    fn text(&self) -> String {
+        String::new()
+    }
+
+    fn rows(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        Map::new()
+    }
+}
+
 /// Writes results as they come.
 #[derive(Debug)]
 pub struct Writer<R> {

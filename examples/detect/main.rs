@@ -11,15 +11,14 @@ use cli::device::DeviceArgs;
 use cli::draw::{self, Pen};
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::fitted::draw_each;
-use cli::headed::{Headed, HeadedArgs, untrained};
+use cli::headed::{Headed, HeadedArgs};
 use cli::objects::Objects;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
 use cli::spent::Spent;
 use cli::{inputs, threads};
 use coco::{Annotated, Results};
-use ghostnetv2::MIN_SIDE;
-use heads::retinanet::{PostProcess, Preset, RetinaNet, RetinaNetConfig};
+use heads::retinanet::{PostProcess, Preset, RetinaNet};
 use session::Session;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -152,43 +151,21 @@ fn files(args: &Args) -> Result<Vec<PathBuf>> {
 /// The network that the arguments ask for, and the names of its classes.
 fn detector(args: &Args, device: &Device) -> Result<(RetinaNet, Objects)> {
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    let mut config = headed.preset.config();
-    if let Some(checkpoint) = &headed.checkpoint {
-        config = config.with_classes_of(checkpoint)?;
-    }
-    if let Some(size) = args.size {
-        if size < MIN_SIDE {
-            let text = format!("--size {size}: expected at least {MIN_SIDE} pixels");
-            return Err(Usage(text).into());
-        }
-        config.input = config.input.with_side(size);
-        config.input.check().map_err(|error| Usage(format!("--size {size}: {error}")))?;
-    }
     // Where only some classes are wanted, the others may not take their places.
     let detections = if args.classes.is_empty() { args.max_det.into() } else { usize::MAX };
-    config.postprocess = PostProcess {
+    let postprocess = |preset| PostProcess {
         score_threshold: args.conf as f32,
         iou_threshold: args.iou,
         detections,
-        ..config.postprocess
+        ..preset
     };
-    let labels = args.labels.as_deref();
-    let objects = Objects::new(config.classes, headed.timm_config(), labels)?;
-    let detector = build(&config, &headed, device)?;
-    let (name, classes, preset) = (headed.backbone.name(), config.classes, headed.preset);
+    let detector = headed.detector(args.size, postprocess, device)?;
+    let classes = detector.config().classes;
+    let objects = Objects::new(classes, headed.timm_config(), args.labels.as_deref())?;
+    let (name, preset) = (headed.backbone.name(), headed.preset);
     let origin = headed.origin();
     args.note(&format!("model built: retinanet ({preset}) on {name}, {classes} classes, {origin}"));
     Ok((detector, objects))
-}
-
-fn build(config: &RetinaNetConfig, headed: &Headed<Preset>, device: &Device) -> Result<RetinaNet> {
-    let backbone = &headed.backbone;
-    if let Some(checkpoint) = &headed.checkpoint {
-        return Ok(RetinaNet::load(config, backbone, checkpoint, device)?);
-    }
-    let weights = untrained(config.names.backbone())?;
-    let vb = weights.var_builder(candle::DType::F32, device);
-    Ok(RetinaNet::ghostnet(config, backbone, vb)?)
 }
 
 impl Args {

@@ -10,14 +10,13 @@ use cli::device::DeviceArgs;
 use cli::draw::{self, Legend, Pen};
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::fitted::draw_each;
-use cli::headed::{Headed, HeadedArgs, untrained};
+use cli::headed::{Headed, HeadedArgs};
 use cli::model::parse_size;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
 use cli::spent::Spent;
 use cli::{inputs, masks, scenes, threads};
-use ghostnetv2::MIN_SIDE;
-use heads::segmentation::{Preset, SemanticFpn, SemanticFpnConfig, Sliding};
+use heads::segmentation::{Preset, SemanticFpn, Sliding};
 use record::Areas;
 use session::Session;
 use std::path::PathBuf;
@@ -167,40 +166,15 @@ fn sliding(args: &Args) -> Result<Option<Sliding>> {
 /// The network that the arguments ask for, and the names of its classes.
 fn network(args: &Args, device: &Device) -> Result<(SemanticFpn, Vec<String>)> {
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    let mut config = headed.preset.config();
-    if let Some(checkpoint) = &headed.checkpoint {
-        config = config.with_classes_of(checkpoint)?;
-    }
-    if let Some(size) = args.size {
-        if size < MIN_SIDE {
-            let text = format!("--size {size}: expected at least {MIN_SIDE} pixels");
-            return Err(Usage(text).into());
-        }
-        config.input = config.input.with_side(size);
-        config.input.check().map_err(|error| Usage(format!("--size {size}: {error}")))?;
-    }
-    let names = scenes::names(config.classes, headed.timm_config(), args.labels.as_deref())?;
-    let network = build(&config, &headed, device)?;
-    let (name, classes, preset) = (headed.backbone.name(), config.classes, headed.preset);
+    let network = headed.semantic_fpn(args.size, device)?;
+    let classes = network.config().classes;
+    let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
+    let (name, preset) = (headed.backbone.name(), headed.preset);
     let origin = headed.origin();
     args.note(&format!(
         "model built: semantic fpn ({preset}) on {name}, {classes} classes, {origin}"
     ));
     Ok((network, names))
-}
-
-fn build(
-    config: &SemanticFpnConfig,
-    headed: &Headed<Preset>,
-    device: &Device,
-) -> Result<SemanticFpn> {
-    let backbone = &headed.backbone;
-    if let Some(checkpoint) = &headed.checkpoint {
-        return Ok(SemanticFpn::load(config, backbone, checkpoint, device)?);
-    }
-    let weights = untrained(config.names.backbone())?;
-    let vb = weights.var_builder(candle::DType::F32, device);
-    Ok(SemanticFpn::ghostnet(config, backbone, vb)?)
 }
 
 impl Args {

@@ -36,7 +36,7 @@ impl Session<'_> {
             input: self.network.config().input,
             device,
             out: self.args.out.as_deref(),
-            format: self.args.format,
+            format: Some(self.args.format),
             quiet: self.args.quiet,
         };
         let (outcome, reading) = run.through(&mut self)?;
