@@ -13,6 +13,7 @@ mod bench;
 mod classify;
 mod detect;
 mod evaluate;
+mod evaluate_places;
 mod faults;
 mod parity;
 mod program;
