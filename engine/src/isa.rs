@@ -1,4 +1,4 @@
-//! Instruction sets as zero-sized tokens, and kernels written once over them.
+//! Instruction sets as tokens, and kernels written once over them.
 //!
 //! A value of type [`Avx2`] can only come from [`Avx2::detect`], so holding one proves that the
 //! CPU has the instructions, and every vector operation is a method of such a token. A kernel is a
@@ -13,6 +13,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dot;
+#[cfg(target_arch = "x86_64")]
+mod dot_x86;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
@@ -23,6 +26,7 @@ mod wasm;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub use dot::{Columns, Dot, DotOp, Pairs};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
@@ -80,9 +84,34 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     const REGISTERS: usize;
     /// A vector of [`Isa::LANES`] `f32`.
     type F32: Copy;
+    /// A vector of [`Isa::LANES`] `i32`.
+    type I32: Copy;
 
     /// Compiles `op` for this set and runs it.
     fn run<O: Op>(self, op: O) -> O::Output;
+
+    /// Factors in a word of the products of bytes that [`Isa::run_bytes`] chooses.
+    fn byte_group(self) -> usize {
+        2
+    }
+
+    /// Whether the set has products of bfloat16, which [`Isa::run_halves`] needs.
+    fn has_halves(self) -> bool {
+        false
+    }
+
+    /// This set without instructions for products of narrow numbers that not all of its CPUs have.
+    fn without_dots(self) -> Self {
+        self
+    }
+
+    /// Compiles `op` for the best products of bytes that this CPU has and runs it.
+    fn run_bytes<O: DotOp>(self, op: O) {
+        self.run(dot::OnPairs(op));
+    }
+
+    /// Compiles `op` for products of bfloat16 and runs it, where [`Isa::has_halves`].
+    fn run_halves<O: DotOp>(self, _op: O) {}
 
     /// The same value in every lane.
     fn splat(self, value: f32) -> Self::F32;
@@ -152,6 +181,33 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
 
     /// Splits the sequence `a` then `b` into its even and its odd elements.
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32);
+
+    /// The same value in every lane.
+    fn splat_i32(self, value: i32) -> Self::I32;
+
+    /// Reads all lanes.
+    ///
+    /// # Safety
+    /// `src` must be readable for [`Isa::LANES`] elements. No alignment is needed.
+    unsafe fn load_i32(self, src: *const i32) -> Self::I32;
+
+    /// The nearest `f32` of each lane, of two the even one.
+    fn to_f32(self, a: Self::I32) -> Self::F32;
+
+    /// Reads two bytes for each lane and widens them to 16 bits.
+    ///
+    /// # Safety
+    /// `src` must be readable for twice [`Isa::LANES`] elements. No alignment is needed.
+    unsafe fn load_i8_pairs(self, src: *const i8) -> Self::I32;
+
+    /// `sums` and both products of the 16-bit halves of each lane, modulo 2^32.
+    fn dot_i16_pairs(self, a: Self::I32, b: Self::I32, sums: Self::I32) -> Self::I32;
+
+    /// Writes all lanes, whole numbers from 0 to 255, as 16-bit numbers.
+    ///
+    /// # Safety
+    /// `dst` must be writable for [`Isa::LANES`] elements. No alignment is needed.
+    unsafe fn store_i16(self, dst: *mut i16, a: Self::F32);
 }
 
 /// An instruction set chosen at run time.
@@ -258,6 +314,39 @@ impl AnyIsa {
     /// Number of vector registers.
     pub fn registers(self) -> usize {
         with_token!(self, token => registers_of(token))
+    }
+
+    /// Factors in a word of products of bytes.
+    pub(crate) fn byte_group(self) -> usize {
+        with_token!(self, token => token.byte_group())
+    }
+
+    /// Whether this CPU multiplies bfloat16 in pairs (AVX512-BF16): weights of
+    /// [`Precision::Bf16`](crate::plan::Precision::Bf16) are then not widened but multiplied with
+    /// rounded inputs.
+    pub fn has_halves(self) -> bool {
+        with_token!(self, token => token.has_halves())
+    }
+
+    /// This set as on a CPU without VNNI and AVX512-BF16, so that a test can run both ways.
+    pub fn without_dots(self) -> Self {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => Self::Avx512(token.without_dots()),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => Self::Avx2(token.without_dots()),
+            other => other,
+        }
+    }
+
+    /// Runs `op` on this set's products of bytes.
+    pub(crate) fn run_bytes(self, op: impl DotOp) {
+        with_token!(self, token => token.run_bytes(op))
+    }
+
+    /// Runs `op` on this set's products of bfloat16, where it has them.
+    pub(crate) fn run_halves(self, op: impl DotOp) {
+        with_token!(self, token => token.run_halves(op))
     }
 
     /// Runs `op` on this set.

@@ -22,6 +22,19 @@ pub(crate) mod transpose;
 
 use crate::isa::Isa;
 
+/// How many of `left` outputs a kernel computes next, at most `most` at a time: all it can, but
+/// the last two times about as many. A single one in the end would wait for each of its sums.
+#[inline(always)]
+fn next_run(left: usize, most: usize) -> usize {
+    if left >= 2 * most || left == most {
+        most
+    } else if left > most {
+        left.div_ceil(2)
+    } else {
+        left
+    }
+}
+
 /// Reads the first `lanes` lanes: the quick way where that is all of them, as it mostly is.
 ///
 /// # Safety

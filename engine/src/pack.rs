@@ -3,12 +3,26 @@
 //! Packed once, shared by plans and threads. What is packed fits one instruction set, whose number
 //! of lanes it is laid out for; a plan uses the set that its weights were packed for.
 
+mod words;
+
 use crate::PlanError;
 use crate::buffer::{Kept, Store};
 use crate::isa::AnyIsa;
 use crate::nhwc::depthwise::Filter;
-use crate::nhwc::gemm::{Panel, Weights, panel_vectors};
-use crate::plan::Precision;
+use crate::nhwc::gemm::{Factors, Panel, Weights, Words, panel_vectors};
+use crate::plan::Quantization;
+
+/// How the weights of a matrix are packed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Packing {
+    F32,
+    /// bfloat16 that kernels widen.
+    Bf16,
+    /// bfloat16 in words.
+    Halves,
+    /// Bytes in words, for input that is rounded so.
+    Bytes(Quantization),
+}
 
 /// A matrix `[n, k]`, one row for each output: a pointwise convolution or a fully connected layer.
 #[derive(Debug)]
@@ -18,9 +32,11 @@ pub struct Matrix {
     pub(crate) k: usize,
     /// The first column of each panel, and what kernels need to know of it.
     pub(crate) panels: Vec<(usize, Panel)>,
+    /// How it takes its pixels, if not as they are.
+    pub(crate) words: Option<Words>,
     weights: Kept,
-    /// Where the panels' pointers lead, as they do into `weights`.
-    _bias: Kept,
+    /// Where the panels' pointers lead too, as they do into `weights`.
+    _columns: Vec<Kept>,
 }
 
 // SAFETY: the panels' pointers lead into the matrix's own memory, which nobody writes to.
@@ -32,11 +48,11 @@ impl Matrix {
     /// Packs `[n, k]` row-major weights and `[n]` biases.
     ///
     /// # Errors
-    /// Slices of other lengths, or no memory.
+    /// Slices of other lengths, too many factors for sums of bytes, or no memory.
     pub(crate) fn pack(
         store: &mut Store,
         isa: AnyIsa,
-        precision: Precision,
+        packing: Packing,
         (n, k): (usize, usize),
         weights: &[f32],
         bias: &[f32],
@@ -66,34 +82,70 @@ impl Matrix {
                 }
             }
         };
-        let weights = match precision {
-            Precision::F32 => store.keep(padded * k, |to| {
+        let words = match packing {
+            Packing::F32 | Packing::Bf16 => None,
+            Packing::Halves => Some(Words { factors: Factors::Halves, group: 2 }),
+            Packing::Bytes(quantization) => {
+                let factors = Factors::Bytes(quantization);
+                Some(Words { factors, group: isa.byte_group() })
+            }
+        };
+        let mut columns = Vec::new();
+        let weights = match packing {
+            Packing::F32 => store.keep(padded * k, |to| {
                 for &place in &places {
                     fill(place, &mut to[place.0 * k..][..place.1 * lanes * k]);
                 }
             })?,
-            Precision::Bf16 => store.keep((padded * k).div_ceil(2), |to| {
+            Packing::Bf16 => store.keep((padded * k).div_ceil(2), |to| {
                 for &place in &places {
                     let mut panel = vec![0.0; place.1 * lanes * k];
                     fill(place, &mut panel);
                     narrow(&panel, &mut to[place.0 * k / 2..]);
                 }
             })?,
+            Packing::Halves => {
+                let halves: Vec<[u8; 2]> = weights.iter().map(|w| half(*w).to_ne_bytes()).collect();
+                words::keep(store, &halves, k, 2, (padded, lanes), &places)?
+            }
+            Packing::Bytes(quantization) => {
+                let bytes = words::Bytes::round(weights, k, quantization)?;
+                columns.push(store.keep(padded, |to| to[..n].copy_from_slice(&bytes.scale))?);
+                columns.push(store.keep(padded, |to| {
+                    for (start, to) in bytes.start.iter().zip(to) {
+                        *to = f32::from_ne_bytes(start.to_ne_bytes());
+                    }
+                })?);
+                let group = isa.byte_group();
+                words::keep(store, &bytes.weights, k, group, (padded, lanes), &places)?
+            }
         };
         let bias = store.keep(padded, |to| to[..n].copy_from_slice(bias))?;
         let panel = |(column, vectors, tail): (usize, usize, usize)| {
             let start = column * k;
-            let weights = match precision {
-                Precision::F32 => Weights::F32(weights.as_ptr().wrapping_add(start)),
-                Precision::Bf16 => {
-                    Weights::Bf16(weights.as_ptr().cast::<u16>().wrapping_add(start))
-                }
+            let group = words.map_or(1, |words: Words| words.group);
+            let in_words = |bytes: usize| {
+                weights
+                    .as_ptr()
+                    .cast::<u8>()
+                    .wrapping_add(column * k.div_ceil(group) * group * bytes)
+            };
+            let weights = match packing {
+                Packing::F32 => Weights::F32(weights.as_ptr().wrapping_add(start)),
+                Packing::Bf16 => Weights::Bf16(weights.as_ptr().cast::<u16>().wrapping_add(start)),
+                Packing::Halves => Weights::Halves(in_words(2)),
+                Packing::Bytes(_) => Weights::Bytes {
+                    weights: in_words(1),
+                    scale: columns[0][column..].as_ptr(),
+                    start: columns[1][column..].as_ptr().cast(),
+                },
             };
             let bias = bias[column..].as_ptr();
             (column, Panel { weights, bias, k, vectors, tail })
         };
         let panels = places.into_iter().map(panel).collect();
-        Ok(Self { isa, n, k, panels, weights, _bias: bias })
+        columns.push(bias);
+        Ok(Self { isa, n, k, panels, words, weights, _columns: columns })
     }
 
     /// Bytes of the weights.
@@ -104,16 +156,17 @@ impl Matrix {
 
 /// Writes weights as bfloat16, two in the memory of each f32.
 fn narrow(values: &[f32], to: &mut [f32]) {
-    // To nearest, ties to even, as hardware does; weights are finite.
-    let half = |value: f32| {
-        let bits = value.to_bits();
-        (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
-    };
     for (pair, to) in values.chunks(2).zip(to) {
         let [first, second] = [half(pair[0]), pair.get(1).map_or(0, |&value| half(value))];
         let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
         *to = f32::from_ne_bytes([a, b, c, d]);
     }
+}
+
+/// The nearest bfloat16, of two the even one, as hardware rounds; weights are finite.
+fn half(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
 /// Splits vectors of columns into panels of at most `most`, and avoids a last one of one vector.

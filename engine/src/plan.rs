@@ -7,10 +7,12 @@
 //!    each thread that calls it.
 
 mod builder;
+mod calibration;
 mod display;
 mod error;
 mod graph;
 mod infer;
+mod observe;
 mod options;
 mod run;
 mod schedule;
@@ -19,9 +21,12 @@ mod split;
 mod step;
 mod task;
 mod timing;
+mod words;
 
 pub use crate::nhwc::activation::Activation;
 pub use builder::{Folded, NetworkBuilder};
+pub(crate) use calibration::Quantization;
+pub use calibration::{Calibration, OperandRange};
 pub use error::PlanError;
 pub use graph::{Join, Network, Value, Window};
 pub use options::{PlanOptions, Precision};

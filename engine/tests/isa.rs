@@ -179,6 +179,64 @@ impl Op for Partial {
     }
 }
 
+/// The lanes of a vector of whole numbers, by way of their nearest `f32`.
+fn whole_lanes<I: Isa>(isa: I, vector: I::I32) -> Vec<f32> {
+    lanes(isa, isa.to_f32(vector))
+}
+
+struct Narrow;
+
+impl Op for Narrow {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let numbers: [i32; MAX_LANES] = std::array::from_fn(|i| (i as i32 - 3) * 50_000_017);
+        let expect = |f: &dyn Fn(usize) -> i32| -> Vec<f32> {
+            (0..I::LANES).map(|lane| f(lane) as f32).collect()
+        };
+        // SAFETY: there are as many elements as in the longest vector.
+        let loaded = unsafe { isa.load_i32(numbers.as_ptr()) };
+        assert_eq!(whole_lanes(isa, loaded), expect(&|i| numbers[i]), "{}", I::NAME);
+        assert_eq!(whole_lanes(isa, isa.splat_i32(-7)), expect(&|_| -7), "{}", I::NAME);
+
+        let factors: [f32; MAX_LANES] = std::array::from_fn(|i| [255.0, 0.0, 128.0, 77.0][i % 4]);
+        let mut shorts = [-1i16; 2 * MAX_LANES];
+        // SAFETY: there is room for the longest vector, twice.
+        unsafe {
+            isa.store_i16(shorts.as_mut_ptr(), vector(isa, &factors));
+            isa.store_i16(shorts.as_mut_ptr().add(I::LANES), vector(isa, &factors));
+        }
+        for (i, short) in shorts.iter().enumerate() {
+            let expected = if i < 2 * I::LANES { factors[i % I::LANES] as i16 } else { -1 };
+            assert_eq!(*short, expected, "{} lane {i}", I::NAME);
+        }
+
+        let bytes: [i8; 2 * MAX_LANES] =
+            std::array::from_fn(|i| [-127, 127, 1, -128, 0, 55][i % 6]);
+        // SAFETY: two bytes for each lane, two shorts for each lane.
+        let (a, b) =
+            unsafe { (isa.load_i8_pairs(bytes.as_ptr()), isa.load_i32(shorts.as_ptr().cast())) };
+        let product = |i: usize| i32::from(bytes[i]) * i32::from(shorts[i]);
+        let sums = isa.dot_i16_pairs(b, a, isa.splat_i32(-1000));
+        let expected = expect(&|i| product(2 * i) + product(2 * i + 1) - 1000);
+        assert_eq!(whole_lanes(isa, sums), expected, "{}", I::NAME);
+        // Sums wrap around: what began beyond the range comes back.
+        let sums = isa.dot_i16_pairs(a, b, isa.splat_i32(i32::MIN));
+        let back = isa.dot_i16_pairs(isa.splat_i32(0x7fff_7fff), isa.splat_i32(0x7fff_7fff), sums);
+        let expected = expect(&|i| {
+            let sum = i32::MIN.wrapping_add(product(2 * i) + product(2 * i + 1));
+            sum.wrapping_add(2 * 0x7fff * 0x7fff)
+        });
+        assert_eq!(whole_lanes(isa, back), expected, "{}", I::NAME);
+    }
+}
+
+#[test]
+fn products_of_narrow_numbers() {
+    on_every_isa(|| Narrow);
+}
+
 #[test]
 fn arithmetic() {
     on_every_isa(|| Arithmetic);

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{
     isa::AnyIsa,
-    plan::{Activation, Join, Network, NetworkBuilder, PlanError, PlanOptions, Window},
+    plan::{
+        Activation, Calibration, Join, Network, NetworkBuilder, OperandRange, PlanError,
+        PlanOptions, Precision, Window,
+    },
 };
 
 /// The system's allocator with counters.
@@ -40,11 +43,11 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Every operation, a vector that scales a map, two outputs.
-fn network(isa: AnyIsa) -> Result<Arc<Network>, PlanError> {
+fn network(options: &PlanOptions) -> Result<Arc<Network>, PlanError> {
     let numbers = [0.01; 300 * 40];
     let w = |outputs: usize, factors: usize| (&numbers[..outputs * factors], &numbers[..outputs]);
     let (relu, half) = (Activation::Relu, Window::same((3, 3), 2));
-    let (mut b, input) = NetworkBuilder::new(&PlanOptions::default().with_isa(isa), 3);
+    let (mut b, input) = NetworkBuilder::new(options, 3);
     let stem = b.conv(input, half, w(16, 27), relu)?;
     let small = b.avg_pool2x2(stem)?;
     let gate = b.dfc(small, w(40, 16), (5, w(40, 5)), (5, w(40, 5)))?;
@@ -61,6 +64,14 @@ fn network(isa: AnyIsa) -> Result<Arc<Network>, PlanError> {
     Ok(Arc::new(b.build(&[logits, added])))
 }
 
+/// The network in a precision; all values are small and positive.
+fn options(isa: AnyIsa, precision: Precision) -> PlanOptions {
+    let matrices = [(3, 16), (4, 16), (6, 40), (7, 40), (9, 40), (11, 40)];
+    let range = |(node, channels)| OperandRange { node, channels, min: 0.0, max: 1.0 };
+    let ranges = Calibration::from_ranges(12, matrices.map(range)).expect("good ranges");
+    PlanOptions::default().with_isa(isa).with_precision(precision).with_calibration(ranges)
+}
+
 const RUNS: usize = 60;
 
 /// What the starts of the test's and the team's threads may allocate: they can come late, while the
@@ -72,8 +83,10 @@ fn a_run_allocates_nothing() {
     let before = OWN.get();
     drop(std::hint::black_box(Box::new(7)));
     assert_eq!(OWN.get(), before + 1, "the counter counts");
-    for isa in AnyIsa::available() {
-        let network = network(isa).expect("the operands fit");
+    let precisions = [Precision::F32, Precision::Bf16, Precision::Int8];
+    let cases = AnyIsa::available().flat_map(|isa| precisions.map(|precision| (isa, precision)));
+    for (isa, precision) in cases {
+        let network = network(&options(isa, precision)).expect("the operands fit");
         for (batch, threads) in [(1, 1), (1, 2), (3, 1), (3, 2), (4, 2)] {
             let options = PlanOptions::default().with_threads(threads);
             let plan = network.plan([batch, 3, 70, 61], &options).expect("the shape fits");
@@ -87,7 +100,7 @@ fn a_run_allocates_nothing() {
                 plan.run(&mut scratch, &input, &mut slices).expect("all fits");
             }
             let (all, own) = (ALL.load(Ordering::SeqCst) - all, OWN.get() - own);
-            let case = format!("batch {batch}, {threads} threads, {}", isa.name());
+            let case = format!("batch {batch}, {threads} threads, {isa:?}, {precision:?}");
             assert_eq!(own, 0, "allocations of the caller in {RUNS} runs: {case}");
             assert!(all <= THREAD_START, "{all} allocations in {RUNS} runs: {case}");
             assert!(outputs.iter().flatten().all(|value| *value > 0.0), "{case}");

@@ -1,5 +1,6 @@
 //! Times a network: `cargo run --release --example bench -- --batch 1,8 --threads 1,2`
 
+mod int8;
 mod memory;
 mod network;
 mod random;
@@ -23,12 +24,13 @@ Examples:
   bench --batch 1,8 --threads 1,2
   bench --backend plan,candle,stock            in turn, for a comparison
   bench --which ghostnetv2_160 --size 256x320 --timing
+  bench --weights FOLDER --precision f32,bf16,int8 --calibrate photos/ --top1 imagenet/val
 ";
 
 const ABOUT_ROWS: &str = "\
 Prints one line of JSON for each row: model, backend, precision, isa (the instruction set of the
 kernels), threads, batch, size (height, width), median_ms, min_ms, runs, images_per_s, peak_rss_mb,
-first_result_ms.
+first_result_ms; with --top1 also top1, top5 and top1_f32, in per cent.
 
 Each row is timed in a process of its own. Rows of the same batch and threads take turns, so that
 what disturbs the machine disturbs all of them; compare medians of one run only.
@@ -39,6 +41,9 @@ buffers that are there. candle is called with a tensor and makes a new one.
 peak_rss_mb is the most memory that the row's process ever had resident (Linux; null elsewhere).
 first_result_ms is from the start of its main function over loading the weights (or making random
 ones) to the first result.
+
+The ranges that int8 needs are taken from --calibrate, else from the random input that is timed, which
+is as good for the time; that is done before the rows start.
 ";
 
 /// Times a network on the CPU.
@@ -63,9 +68,16 @@ struct Args {
     /// What computes
     #[arg(long, value_enum, value_delimiter = ',', default_value = "plan")]
     backend: Vec<Backend>,
-    /// Of a plan's weights; candle computes in f32
+    /// Of a plan's large weights and what they are multiplied with; candle computes in f32
     #[arg(long, value_enum, value_delimiter = ',', default_value = "f32")]
     precision: Vec<Precision>,
+    /// Ranges for int8: a folder of pictures, or a file of classify's --save-calibration
+    #[arg(long, value_name = "DIR")]
+    calibrate: Option<PathBuf>,
+    /// Say how often each precision is right on these pictures, at the model's own size: a folder
+    /// per class or a list, as `evaluate imagenet` reads them
+    #[arg(long, value_name = "DIR", requires = "weights")]
+    top1: Option<PathBuf>,
     /// Seconds for each row
     #[arg(long, default_value = "3", value_parser = parse_seconds)]
     seconds: Duration,
@@ -88,11 +100,18 @@ fn main() -> ExitCode {
 fn run(args: &Args, start: Instant) -> Result<Outcome> {
     named(&args.which)?;
     parse_size(&args.size)?;
-    let rows = rows(args)?;
-    match rows.first() {
-        Some(row) if args.worker => worker::serve(row, start)?,
-        _ => turns::take(&rows, args.seconds)?,
+    let mut rows = rows(args)?;
+    if let Some(row) = rows.first_mut().filter(|_| args.worker) {
+        row.calibration = args.calibrate.clone();
+        worker::serve(row, start)?;
+        return Ok(Outcome::Complete);
     }
+    // Kept until the rows have read it.
+    let _ranges = int8::calibrate(&mut rows, args.calibrate.as_deref())?;
+    if let Some(pictures) = &args.top1 {
+        int8::score(&mut rows, pictures, args.calibrate.is_some())?;
+    }
+    turns::take(&rows, args.seconds)?;
     Ok(Outcome::Complete)
 }
 
@@ -120,6 +139,8 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
                     batch,
                     timing: args.timing,
                     show_plan: args.show_plan,
+                    calibration: None,
+                    score: None,
                 }));
             }
         }

@@ -8,7 +8,7 @@ use cli::model::{named, parse_size};
 use engine::isa::AnyIsa;
 use engine::plan::{Plan, Scratch};
 use ghostnetv2::weights::{Checkpoint, ModelSource};
-use ghostnetv2::{Config, GhostNet, Timings};
+use ghostnetv2::{Calibration, Config, GhostNet, Timings};
 use std::sync::Arc;
 
 /// Classes of random weights: ImageNet's number.
@@ -52,7 +52,7 @@ impl Network {
         shape: &[usize; 4],
         input: Vec<f32>,
     ) -> Result<Self> {
-        let options = row.plan_options();
+        let options = row.plan_options()?;
         let plan = match checkpoint {
             Some(checkpoint) => checkpoint.plan(Some(config), shape, &options)?,
             None => GhostNet::plan_from(config, CLASSES, random::weights(), shape, &options)?,
@@ -100,6 +100,15 @@ impl Network {
         if let Self::Plan { plan, scratch, input, outputs } = self {
             let output = outputs.first_mut().context("a plan without outputs")?;
             plan.run_timed(scratch, input, &mut [output], timings)?;
+        }
+        Ok(())
+    }
+
+    /// Computes once and takes the ranges of a plan's values.
+    pub(crate) fn calibrate(&mut self, ranges: &mut Calibration) -> Result<()> {
+        if let Self::Plan { plan, scratch, input, outputs } = self {
+            let output = outputs.first_mut().context("a plan without outputs")?;
+            plan.calibrate(scratch, input, &mut [output], ranges)?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! What is timed: a network in one setting.
 
+use crate::int8::Score;
 use clap::ValueEnum;
 use cli::backend::Precision;
-use ghostnetv2::PlanOptions;
 use ghostnetv2::ops::ConvAlgorithm;
 use std::path::PathBuf;
 use std::process::Command;
@@ -43,6 +43,10 @@ pub(crate) struct Row {
     pub(crate) batch: u16,
     pub(crate) timing: bool,
     pub(crate) show_plan: bool,
+    /// A file with the ranges of an int8 row.
+    pub(crate) calibration: Option<PathBuf>,
+    /// How often it is right, where that is asked for.
+    pub(crate) score: Option<Score>,
 }
 
 impl Row {
@@ -51,17 +55,14 @@ impl Row {
         (self.threads, self.batch) == (other.threads, other.batch)
     }
 
-    /// The options of its plan.
-    pub(crate) fn plan_options(&self) -> PlanOptions {
-        let options = PlanOptions::default().with_threads(self.threads.into());
-        options.with_precision(self.precision.into())
-    }
-
     /// Adds the arguments that make a process the one of this row.
     pub(crate) fn describe_to(&self, command: &mut Command) {
         command.args(["--worker", "--which", &self.which, "--size", &self.size]);
         if let Some(weights) = &self.weights {
             command.arg("--weights").arg(weights);
+        }
+        if let Some(path) = &self.calibration {
+            command.arg("--calibrate").arg(path);
         }
         command.args(["--backend", &name(self.backend), "--precision", &name(self.precision)]);
         command.args(["--threads", &self.threads.to_string(), "--batch", &self.batch.to_string()]);

@@ -1,5 +1,6 @@
 //! Rows in turn: each in a process of its own, which computes for a moment while the others wait.
 
+use crate::int8::Score;
 use crate::row::{Row, name};
 use crate::worker::{Ready, Turn};
 use anyhow::{Context, Result};
@@ -73,7 +74,7 @@ impl<'a> Worker<'a> {
         times_ms.sort_by(f64::total_cmp);
         let median = times_ms[times_ms.len() / 2];
         let (height, width) = parse_size(&row.size)?;
-        let line = json!({
+        let mut line = json!({
             "model": named(&row.which)?.name(), "backend": name(row.backend),
             "precision": name(row.precision), "isa": ready.isa, "threads": row.threads,
             "batch": row.batch, "size": [height, width], "median_ms": rounded(median),
@@ -82,6 +83,12 @@ impl<'a> Worker<'a> {
             "peak_rss_mb": peak_rss_mb.map(rounded),
             "first_result_ms": rounded(ready.first_result_ms),
         });
+        if let Some(Score { top1, top5, top1_f32 }) = row.score {
+            let fields = [("top1", top1), ("top5", top5), ("top1_f32", top1_f32)];
+            for (field, percent) in fields {
+                line[field] = json!(rounded(percent));
+            }
+        }
         writeln!(io::stdout(), "{line}").map_err(Output)?;
         drop(to);
         process.wait().context("can't wait for a row's process")?;

@@ -1,5 +1,6 @@
 //! What computes: a plan on the CPU, or candle on any device; and in what precision.
 
+use crate::calibrate::CalibrateArgs;
 use crate::device::DeviceArgs;
 use crate::exit::Usage;
 use crate::threads;
@@ -8,7 +9,7 @@ use candle::{Device, Tensor};
 use clap::{Args, ValueEnum};
 use ghostnetv2::{GhostNet, Plan, PlanOptions, Timings};
 
-/// `--device`, `--cpu`, `--threads`, `--backend`, `--precision`.
+/// `--device`, `--cpu`, `--threads`, `--backend`, `--precision`, `--calibrate`.
 #[derive(Args, Clone, Debug)]
 pub struct BackendArgs {
     #[command(flatten)]
@@ -19,9 +20,11 @@ pub struct BackendArgs {
     /// What computes: a plan, on the CPU only, or candle [default: plan on a CPU]
     #[arg(long, value_enum, value_name = "BACKEND")]
     backend: Option<Choice>,
-    /// Of a plan's weights; everything else is f32
+    /// Of a plan's large weights, and of what they are multiplied with; everything else is f32
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
+    #[command(flatten)]
+    calibrate: CalibrateArgs,
 }
 
 /// Of a plan's weights.
@@ -31,6 +34,8 @@ pub enum Precision {
     F32,
     /// Rounded to bfloat16: half the memory.
     Bf16,
+    /// Bytes: a quarter of the memory; see --calibrate.
+    Int8,
 }
 
 impl From<Precision> for ghostnetv2::Precision {
@@ -38,6 +43,7 @@ impl From<Precision> for ghostnetv2::Precision {
         match precision {
             Precision::F32 => Self::F32,
             Precision::Bf16 => Self::Bf16,
+            Precision::Int8 => Self::Int8,
         }
     }
 }
@@ -51,8 +57,8 @@ enum Choice {
 /// What computes.
 #[derive(Clone, Debug)]
 pub enum Backend {
-    /// A plan with these options.
-    Plan(PlanOptions),
+    /// A plan with these options, and where its ranges for int8 come from.
+    Plan(PlanOptions, CalibrateArgs),
     /// candle on this device.
     Candle(Device),
 }
@@ -80,13 +86,17 @@ impl BackendArgs {
             self.threads.map_or(Ok(()), threads::ensure)?;
             return Ok(Backend::Candle(device));
         }
-        let options = PlanOptions::default().with_precision(self.precision.into());
-        let Some(threads) = self.threads else { return Ok(Backend::Plan(options)) };
-        threads::limit_pool(threads)?;
-        Ok(Backend::Plan(options.with_threads(threads.into())))
+        self.calibrate.check(self.precision == Precision::Int8)?;
+        let mut options = PlanOptions::default().with_precision(self.precision.into());
+        if let Some(threads) = self.threads {
+            threads::limit_pool(threads)?;
+            options = options.with_threads(threads.into());
+        }
+        Ok(Backend::Plan(options, self.calibrate.clone()))
     }
 
     fn check_candle(&self) -> Result<()> {
+        self.calibrate.check(false)?;
         if self.precision == Precision::F32 {
             return Ok(());
         }

@@ -103,6 +103,7 @@ fn of_checkpoint(error: &ghostnetv2::Error) -> u8 {
         #[cfg(feature = "hub")]
         ghostnetv2::Error::Hub(_) => 4,
         ghostnetv2::Error::UnknownModel { .. } => 2,
+        ghostnetv2::Error::Write { .. } => 5,
         ghostnetv2::Error::Candle(_) => 1,
         _ => 3,
     }

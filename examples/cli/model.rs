@@ -1,6 +1,7 @@
 //! The model that the arguments name, ready to run, with its labels and preprocessing.
 
 use crate::backend::{Backend, Net};
+use crate::calibrate::Uncalibrated;
 use crate::exit::Usage;
 use crate::labels::Labels;
 use anyhow::{Context, Result};
@@ -17,6 +18,10 @@ pub(crate) const DEFAULT: ModelSource = ModelSource::Embedded {
     weights: include_bytes!("../../assets/ghostnetv2_100-tiny-imagenet/model.safetensors"),
     config: include_str!("../../assets/ghostnetv2_100-tiny-imagenet/config.json"),
 };
+
+/// Its ranges for int8, made as its README says.
+const DEFAULT_RANGES: &str =
+    include_str!("../../assets/ghostnetv2_100-tiny-imagenet/calibration.json");
 
 /// `--model`, `--weights`, `--which`, `--size`, `--unfused`, `--offline`.
 #[derive(Args, Clone, Debug)]
@@ -72,10 +77,13 @@ impl ModelArgs {
         let preprocess = self.preprocess(&checkpoint)?;
         let classes = checkpoint.classes().unwrap_or_default();
         let net = match backend {
-            Backend::Plan(options) => {
+            Backend::Plan(options, calibrate) => {
                 let (height, width) = (preprocess.height() as usize, preprocess.width() as usize);
                 let shape = [batch, config.in_channels, height, width];
-                Net::Plan(Box::new(checkpoint.plan(Some(&config), &shape, options)?))
+                let plain = Uncalibrated { checkpoint: &checkpoint, config: &config };
+                let built_in = self.is_default().then_some(DEFAULT_RANGES);
+                let options = calibrate.complete(options, &plain, &preprocess, built_in)?;
+                Net::Plan(Box::new(checkpoint.plan(Some(&config), &shape, &options)?))
             }
             Backend::Candle(device) => {
                 let mut net = checkpoint.ghostnet(Some(&config), device)?;
@@ -124,6 +132,12 @@ impl ModelArgs {
             (_, _, Some(which)) => ModelSource::parse(which)?,
             _ => DEFAULT,
         })
+    }
+
+    /// Whether the model is the one that ships.
+    fn is_default(&self) -> bool {
+        let named = self.model.as_deref().is_none_or(|model| model == "default");
+        named && self.weights.is_none() && (self.model.is_some() || self.which.is_none())
     }
 
     fn preprocess(&self, checkpoint: &Checkpoint) -> Result<Preprocess> {

@@ -15,6 +15,14 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error("can't write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A path that is not a regular file, or one larger than any checkpoint.
     #[error("{}: {reason}", path.display())]
     NotAFile {

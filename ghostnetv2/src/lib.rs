@@ -6,9 +6,11 @@
 //! - [`GhostNet`] is the classifier, [`Pyramid`] the backbone, [`Config`] says which one.
 //! - [`ops`] has the operations that stock candle lacks, with right gradients.
 //! - [`weights`] finds, checks and loads checkpoints, from files or from the hub.
+//! - [`calibration`] keeps the ranges that int8 plans need.
 //! - `preprocess` and `picture` turn files into inputs exactly as timm does.
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod config;
 mod error;
 #[cfg(feature = "hub")]
@@ -24,7 +26,7 @@ pub mod pyramid;
 pub mod weights;
 
 pub use config::{Config, MIN_SIDE, Version};
-pub use engine::plan::{PlanOptions, Precision, Timings};
+pub use engine::plan::{Calibration, PlanOptions, Precision, Timings};
 pub use error::{Error, Mismatch};
 pub use model::{
     GhostNet, ghostnet, ghostnet_no_final_layer, ghostnetv2, ghostnetv2_no_final_layer, ghostnetv3,

@@ -6,7 +6,7 @@
 
 use crate::MIN_SIDE;
 use candle::{CpuStorage, DType, Device, Error, Result, Storage, Tensor, bail};
-use engine::plan::{Network, PlanOptions, Scratch, Timings};
+use engine::plan::{Calibration, Network, PlanOptions, Scratch, Timings};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,12 +30,19 @@ struct Layout {
     idle: Vec<Scratch>,
 }
 
+/// What a run is watched for.
+enum Watch<'a> {
+    Nothing,
+    Times(&'a mut Timings),
+    Ranges(&'a mut Calibration),
+}
+
 impl Plan {
     pub(crate) fn new(network: Network, shape: &[usize; 4], options: &PlanOptions) -> Result<Self> {
         let network = Arc::new(network);
         let first = Arc::new(lay_out(&network, *shape, options)?);
         let layouts = Mutex::new(VecDeque::from([Layout { plan: first.clone(), idle: vec![] }]));
-        Ok(Self { network, options: *options, first, layouts })
+        Ok(Self { network, options: options.clone(), first, layouts })
     }
 
     /// The first output: `[B, 3, H, W]` → class scores `[B, classes]`, or the pyramid's first
@@ -44,7 +51,7 @@ impl Plan {
     /// # Errors
     /// An input that the network can't take.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        first(self.tensors(x, None)?)
+        first(self.tensors(x, Watch::Nothing)?)
     }
 
     /// As [`Plan::forward`], and adds the time of each step to `timings`; the pictures of a batch
@@ -53,7 +60,37 @@ impl Plan {
     /// # Errors
     /// As [`Plan::forward`].
     pub fn forward_timed(&self, x: &Tensor, timings: &mut Timings) -> Result<Tensor> {
-        first(self.tensors(x, Some(timings))?)
+        first(self.tensors(x, Watch::Times(timings))?)
+    }
+
+    /// Runs an f32 plan and widens `calibration` by the ranges of its values, for a plan of the
+    /// same network in [`Precision::Int8`](crate::Precision::Int8).
+    ///
+    /// # Errors
+    /// As [`Plan::forward`]; a plan in another precision, ranges of another network.
+    ///
+    /// # Example
+    /// ```
+    /// use candle::{DType, Device, Tensor};
+    /// use ghostnetv2::{Calibration, Config, GhostNet, PlanOptions, Precision};
+    /// # fn main() -> candle::Result<()> {
+    /// # let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
+    /// let net = GhostNet::new(&Config::v2(0.5), 10, vb)?;
+    /// let (shape, options) = ([1, 3, 64, 64], PlanOptions::default());
+    /// let pictures = [Tensor::rand(-2f32, 2f32, &shape, &Device::Cpu)?];
+    ///
+    /// let exact = net.plan(&shape, &options)?;
+    /// let mut ranges = Calibration::default();
+    /// pictures.iter().try_for_each(|picture| exact.calibrate(picture, &mut ranges))?;
+    ///
+    /// let options = options.with_precision(Precision::Int8).with_calibration(ranges);
+    /// let plan = net.plan(&shape, &options)?;
+    /// assert_eq!(plan.forward(&pictures[0])?.dims(), [1, 10]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn calibrate(&self, x: &Tensor, calibration: &mut Calibration) -> Result<()> {
+        self.tensors(x, Watch::Ranges(calibration)).map(drop)
     }
 
     /// All outputs.
@@ -61,7 +98,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::forward`].
     pub fn forward_all(&self, x: &Tensor) -> Result<Vec<Tensor>> {
-        self.tensors(x, None)
+        self.tensors(x, Watch::Nothing)
     }
 
     /// All outputs without candle's tensors: shape and values of each.
@@ -69,7 +106,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::forward`], or `input` of another length than `shape` says.
     pub fn run(&self, shape: [usize; 4], input: &[f32]) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
-        self.outputs(shape, input, None)
+        self.outputs(shape, input, Watch::Nothing)
     }
 
     /// As [`Plan::run`] for the first shape, timing each step; what it computes is dropped.
@@ -77,7 +114,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::run`].
     pub fn time(&self, input: &[f32], timings: &mut Timings) -> Result<()> {
-        self.outputs(self.first.input_shape(), input, Some(timings)).map(drop)
+        self.outputs(self.first.input_shape(), input, Watch::Times(timings)).map(drop)
     }
 
     /// The layout of the first shape, for callers that hold memory and outputs themselves:
@@ -86,7 +123,7 @@ impl Plan {
         &self.first
     }
 
-    fn tensors(&self, x: &Tensor, timings: Option<&mut Timings>) -> Result<Vec<Tensor>> {
+    fn tensors(&self, x: &Tensor, watch: Watch) -> Result<Vec<Tensor>> {
         let (b, c, h, w) = x.dims4()?;
         let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = x.storage_and_layout();
@@ -95,7 +132,7 @@ impl Plan {
         else {
             bail!("an input that could not be read as f32 in memory")
         };
-        let outputs = self.outputs([b, c, h, w], &values[start..end], timings)?;
+        let outputs = self.outputs([b, c, h, w], &values[start..end], watch)?;
         outputs
             .into_iter()
             .map(|(shape, values)| Tensor::from_vec(values, shape, &Device::Cpu))
@@ -106,7 +143,7 @@ impl Plan {
         &self,
         shape: [usize; 4],
         input: &[f32],
-        timings: Option<&mut Timings>,
+        watch: Watch,
     ) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
         let (plan, scratch) = self.take(shape)?;
         let mut scratch = match scratch {
@@ -115,9 +152,10 @@ impl Plan {
         };
         let mut outputs = buffers(&plan);
         let mut slices: Vec<_> = outputs.iter_mut().map(|(_, v)| v.as_mut_slice()).collect();
-        let result = match timings {
-            Some(timings) => plan.run_timed(&mut scratch, input, &mut slices, timings),
-            None => plan.run(&mut scratch, input, &mut slices),
+        let result = match watch {
+            Watch::Nothing => plan.run(&mut scratch, input, &mut slices),
+            Watch::Times(timings) => plan.run_timed(&mut scratch, input, &mut slices, timings),
+            Watch::Ranges(ranges) => plan.calibrate(&mut scratch, input, &mut slices, ranges),
         };
         self.give_back(&plan, scratch);
         result.map_err(Error::wrap)?;

@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use super::dot::{DotOp, OnPairs};
+use super::dot_x86::Vnni256;
 use super::{Isa, Op, sealed::Sealed};
 
 const LANES: usize = 8;
@@ -9,14 +11,18 @@ const LANES: usize = 8;
 /// Reading eight entries from position `8 - n` gives a mask of the first `n` lanes.
 static MASKS: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Token for AVX2 and FMA.
+/// Token for AVX2 and FMA; it knows whether there is AVX-VNNI too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx2(());
+pub struct Avx2 {
+    vnni: bool,
+}
 
 impl Avx2 {
     /// A token, if this CPU has AVX2 and FMA.
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        let vnni = is_x86_feature_detected!("avxvnni");
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"))
+            .then_some(Self { vnni })
     }
 
     /// The mask of the first `lanes` lanes.
@@ -38,6 +44,7 @@ impl Isa for Avx2 {
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
     type F32 = __m256;
+    type I32 = __m256i;
 
     #[inline]
     fn run<O: Op>(self, op: O) -> O::Output {
@@ -47,6 +54,28 @@ impl Isa for Avx2 {
         }
         // SAFETY: the token proves AVX2 and FMA.
         unsafe { compiled(self, op) }
+    }
+
+    fn byte_group(self) -> usize {
+        if self.vnni { 4 } else { 2 }
+    }
+
+    fn without_dots(self) -> Self {
+        Self { vnni: false }
+    }
+
+    #[inline]
+    fn run_bytes<O: DotOp>(self, op: O) {
+        #[target_feature(enable = "avx2,fma,avxvnni")]
+        fn compiled<O: DotOp>(isa: Avx2, op: O) {
+            op.eval(isa, Vnni256(()));
+        }
+        if self.vnni {
+            // SAFETY: the token proves AVX2 and FMA, and the flag AVX-VNNI.
+            unsafe { compiled(self, op) }
+        } else {
+            self.run(OnPairs(op));
+        }
     }
 
     #[inline(always)]
@@ -192,6 +221,47 @@ impl Isa for Avx2 {
             let even = _mm256_shuffle_ps::<0b10_00_10_00>(low, high);
             let odd = _mm256_shuffle_ps::<0b11_01_11_01>(low, high);
             (even, odd)
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> __m256i {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(self, src: *const i32) -> __m256i {
+        // SAFETY: the token proves AVX2; the caller vouches for the memory.
+        unsafe { _mm256_loadu_si256(src.cast()) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: __m256i) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8_pairs(self, src: *const i8) -> __m256i {
+        // SAFETY: the token proves AVX2; the caller vouches for the memory.
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(src.cast())) }
+    }
+
+    #[inline(always)]
+    fn dot_i16_pairs(self, a: __m256i, b: __m256i, sums: __m256i) -> __m256i {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, dst: *mut i16, a: __m256) {
+        // SAFETY: the token proves AVX2; the caller vouches for the memory.
+        unsafe {
+            let whole = _mm256_cvtps_epi32(a);
+            let low = _mm256_castsi256_si128(whole);
+            let shorts = _mm_packs_epi32(low, _mm256_extracti128_si256::<1>(whole));
+            _mm_storeu_si128(dst.cast(), shorts);
         }
     }
 }

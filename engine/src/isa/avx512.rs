@@ -2,13 +2,19 @@
 
 use std::arch::x86_64::*;
 
+use super::dot::{DotOp, OnPairs};
+use super::dot_x86::{Bf16Pairs, Vnni512};
 use super::{Isa, Op, sealed::Sealed};
 
 const LANES: usize = 16;
 
-/// Token for AVX-512 F, BW, DQ and VL, and for AVX2 and FMA, which every such CPU has.
+/// Token for AVX-512 F, BW, DQ and VL, and for AVX2 and FMA, which every such CPU has; it knows
+/// whether there are VNNI and BF16 too, which came later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512(());
+pub struct Avx512 {
+    vnni: bool,
+    bf16: bool,
+}
 
 impl Avx512 {
     /// A token, if this CPU has all of the features.
@@ -19,7 +25,10 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma"))
-        .then_some(Self(()))
+        .then(|| Self {
+            vnni: is_x86_feature_detected!("avx512vnni"),
+            bf16: is_x86_feature_detected!("avx512bf16"),
+        })
     }
 }
 
@@ -37,6 +46,7 @@ impl Isa for Avx512 {
     const LANES: usize = LANES;
     const REGISTERS: usize = 32;
     type F32 = __m512;
+    type I32 = __m512i;
 
     #[inline]
     fn run<O: Op>(self, op: O) -> O::Output {
@@ -46,6 +56,44 @@ impl Isa for Avx512 {
         }
         // SAFETY: the token proves all of these features.
         unsafe { compiled(self, op) }
+    }
+
+    fn byte_group(self) -> usize {
+        if self.vnni { 4 } else { 2 }
+    }
+
+    fn has_halves(self) -> bool {
+        self.bf16
+    }
+
+    fn without_dots(self) -> Self {
+        Self { vnni: false, bf16: false }
+    }
+
+    #[inline]
+    fn run_bytes<O: DotOp>(self, op: O) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+        fn compiled<O: DotOp>(isa: Avx512, op: O) {
+            op.eval(isa, Vnni512(()));
+        }
+        if self.vnni {
+            // SAFETY: the token proves all other features, and the flag AVX512-VNNI.
+            unsafe { compiled(self, op) }
+        } else {
+            self.run(OnPairs(op));
+        }
+    }
+
+    #[inline]
+    fn run_halves<O: DotOp>(self, op: O) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+        fn compiled<O: DotOp>(isa: Avx512, op: O) {
+            op.eval(isa, Bf16Pairs(()));
+        }
+        if self.bf16 {
+            // SAFETY: the token proves all other features, and the flag AVX512-BF16.
+            unsafe { compiled(self, op) }
+        }
     }
 
     #[inline(always)]
@@ -165,6 +213,45 @@ impl Isa for Avx512 {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
             let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
             (_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b))
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> __m512i {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(self, src: *const i32) -> __m512i {
+        // SAFETY: the token proves AVX-512 F; the caller vouches for the memory.
+        unsafe { _mm512_loadu_si512(src.cast()) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: __m512i) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8_pairs(self, src: *const i8) -> __m512i {
+        // SAFETY: the token proves AVX-512 BW; the caller vouches for the memory.
+        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(src.cast())) }
+    }
+
+    #[inline(always)]
+    fn dot_i16_pairs(self, a: __m512i, b: __m512i, sums: __m512i) -> __m512i {
+        // SAFETY: the token proves AVX-512 BW.
+        unsafe { _mm512_add_epi32(sums, _mm512_madd_epi16(a, b)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, dst: *mut i16, a: __m512) {
+        // SAFETY: the token proves AVX-512 F; the caller vouches for the memory.
+        unsafe {
+            let shorts = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(a));
+            _mm256_storeu_si256(dst.cast(), shorts);
         }
     }
 }

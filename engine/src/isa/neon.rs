@@ -25,6 +25,7 @@ impl Isa for Neon {
     const LANES: usize = LANES;
     const REGISTERS: usize = 32;
     type F32 = float32x4_t;
+    type I32 = int32x4_t;
 
     #[inline]
     fn run<O: Op>(self, op: O) -> O::Output {
@@ -150,5 +151,47 @@ impl Isa for Neon {
     fn deinterleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
         // SAFETY: the token proves NEON.
         unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> int32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vdupq_n_s32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(self, src: *const i32) -> int32x4_t {
+        // SAFETY: the token proves NEON; the caller vouches for the memory.
+        unsafe { vreinterpretq_s32_u8(vld1q_u8(src.cast())) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: int32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe { vcvtq_f32_s32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8_pairs(self, src: *const i8) -> int32x4_t {
+        // SAFETY: the token proves NEON; the caller vouches for the memory.
+        unsafe { vreinterpretq_s32_s16(vmovl_s8(vld1_s8(src))) }
+    }
+
+    // Not `sdot`, which multiplies bytes at once: the standard library has it for nightly
+    // compilers only.
+    #[inline(always)]
+    fn dot_i16_pairs(self, a: int32x4_t, b: int32x4_t, sums: int32x4_t) -> int32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe {
+            let (a, b) = (vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+            let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+            vaddq_s32(sums, vpaddq_s32(low, vmull_high_s16(a, b)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, dst: *mut i16, a: float32x4_t) {
+        // SAFETY: the token proves NEON; the caller vouches for the memory.
+        unsafe { vst1_u8(dst.cast(), vreinterpret_u8_s16(vmovn_s32(vcvtq_s32_f32(a)))) }
     }
 }

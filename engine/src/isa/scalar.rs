@@ -16,6 +16,7 @@ impl Isa for Scalar {
     const LANES: usize = LANES;
     const REGISTERS: usize = 8;
     type F32 = [f32; LANES];
+    type I32 = [i32; LANES];
 
     #[inline]
     fn run<O: Op>(self, op: O) -> O::Output {
@@ -124,4 +125,55 @@ impl Isa for Scalar {
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32) {
         ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
     }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I32 {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(self, src: *const i32) -> Self::I32 {
+        // SAFETY: the caller vouches for LANES readable elements.
+        unsafe { src.cast::<Self::I32>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I32) -> Self::F32 {
+        a.map(|lane| lane as f32)
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8_pairs(self, src: *const i8) -> Self::I32 {
+        // SAFETY: the caller vouches for twice as many readable elements.
+        let bytes = unsafe { src.cast::<[[i8; 2]; LANES]>().read_unaligned() };
+        bytes.map(|[low, high]| pack(low.into(), high.into()))
+    }
+
+    #[inline(always)]
+    fn dot_i16_pairs(self, a: Self::I32, b: Self::I32, sums: Self::I32) -> Self::I32 {
+        std::array::from_fn(|lane| {
+            let ((a, c), (b, d)) = (halves(a[lane]), halves(b[lane]));
+            sums[lane].wrapping_add(a * b).wrapping_add(c * d)
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, dst: *mut i16, a: Self::F32) {
+        // SAFETY: the caller vouches for LANES writable elements.
+        unsafe { dst.cast::<[i16; LANES]>().write_unaligned(a.map(|lane| lane as i16)) }
+    }
+}
+
+/// Two 16-bit numbers as a lane, in the order in which they lie in memory.
+#[inline(always)]
+fn pack(first: i16, second: i16) -> i32 {
+    let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    i32::from_ne_bytes([a, b, c, d])
+}
+
+/// The two 16-bit numbers of a lane.
+#[inline(always)]
+fn halves(lane: i32) -> (i32, i32) {
+    let [a, b, c, d] = lane.to_ne_bytes();
+    (i16::from_ne_bytes([a, b]).into(), i16::from_ne_bytes([c, d]).into())
 }

@@ -27,6 +27,7 @@ impl Isa for Wasm {
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
     type F32 = v128;
+    type I32 = v128;
 
     #[inline]
     fn run<O: Op>(self, op: O) -> O::Output {
@@ -143,5 +144,39 @@ impl Isa for Wasm {
     #[inline(always)]
     fn deinterleave(self, a: v128, b: v128) -> (v128, v128) {
         (i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b))
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> v128 {
+        i32x4_splat(value)
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(self, src: *const i32) -> v128 {
+        // SAFETY: the caller vouches for the memory; no alignment is needed.
+        unsafe { v128_load(src.cast()) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: v128) -> v128 {
+        f32x4_convert_i32x4(a)
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8_pairs(self, src: *const i8) -> v128 {
+        // SAFETY: the caller vouches for the memory; no alignment is needed.
+        unsafe { i16x8_load_extend_i8x8(src) }
+    }
+
+    #[inline(always)]
+    fn dot_i16_pairs(self, a: v128, b: v128, sums: v128) -> v128 {
+        i32x4_add(sums, i32x4_dot_i16x8(a, b))
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, dst: *mut i16, a: v128) {
+        let whole = i32x4_trunc_sat_f32x4(a);
+        // SAFETY: the caller vouches for the memory; no alignment is needed.
+        unsafe { v128_store64_lane::<0>(i16x8_narrow_i32x4(whole, whole), dst.cast()) }
     }
 }

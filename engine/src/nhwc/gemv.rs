@@ -71,6 +71,8 @@ impl Gemv<'_> {
         match self.panels[first].1.weights {
             Weights::F32(_) => self.sums::<I, *const f32, NZ, S>(isa, first, apart),
             Weights::Bf16(_) => self.sums::<I, *const u16, NZ, S>(isa, first, apart),
+            // These are a `Stream`'s.
+            Weights::Halves(_) | Weights::Bytes { .. } => {}
         }
     }
 

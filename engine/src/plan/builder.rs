@@ -5,7 +5,7 @@ use super::{PlanError, PlanOptions, Precision};
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Matrix};
+use crate::pack::{Filters, Matrix, Packing};
 
 /// Weights and biases of a convolution into which batch-norm is folded.
 pub type Folded<'a> = (&'a [f32], &'a [f32]);
@@ -26,7 +26,9 @@ impl NetworkBuilder {
         let isa = options.isa.unwrap_or_else(AnyIsa::best);
         let input = Node { op: Op::Input, channels, vector: false };
         let precision = options.precision;
-        let network = Network { isa, precision, nodes: vec![input], outputs: Vec::new() };
+        let calibration = options.calibration.clone().filter(|_| precision == Precision::Int8);
+        let network =
+            Network { isa, precision, calibration, nodes: vec![input], outputs: Vec::new() };
         (Self { network, store: Store::default() }, Value(0))
     }
 
@@ -70,7 +72,7 @@ impl NetworkBuilder {
         }
         let isa = self.network.isa;
         let shape = (n, c * taps);
-        let weights = Matrix::pack(&mut self.store, isa, Precision::F32, shape, &ordered, bias)?;
+        let weights = Matrix::pack(&mut self.store, isa, Packing::F32, shape, &ordered, bias)?;
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
     }
 
@@ -255,8 +257,26 @@ impl NetworkBuilder {
 
     fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
         let shape = (bias.len(), self.channels(x));
-        let Network { isa, precision, .. } = self.network;
-        Matrix::pack(&mut self.store, isa, precision, shape, weights, bias)
+        let packing = self.packing(shape.1)?;
+        Matrix::pack(&mut self.store, self.network.isa, packing, shape, weights, bias)
+    }
+
+    /// How the weights of the next operation are packed, which reads `channels` channels.
+    fn packing(&self, channels: usize) -> Result<Packing, PlanError> {
+        let Network { isa, precision, calibration, nodes, .. } = &self.network;
+        Ok(match (precision, calibration) {
+            (Precision::F32, _) => Packing::F32,
+            (Precision::Bf16, _) if isa.has_halves() => Packing::Halves,
+            (Precision::Bf16, _) => Packing::Bf16,
+            (Precision::Int8, Some(ranges)) => {
+                Packing::Bytes(ranges.quantization(nodes.len(), channels)?)
+            }
+            (Precision::Int8, None) => {
+                return Err(PlanError::calibration(
+                    "the ranges of the network's values are not known",
+                ));
+            }
+        })
     }
 
     fn filters(

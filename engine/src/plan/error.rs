@@ -31,6 +31,11 @@ pub enum PlanError {
         /// What was expected.
         reason: String,
     },
+    /// Ranges for int8 that are missing or of another network.
+    Calibration {
+        /// What is wrong, what was expected.
+        reason: String,
+    },
     /// There is no memory.
     Memory {
         /// How many elements were asked for.
@@ -39,6 +44,10 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    pub(crate) fn calibration(reason: impl Into<String>) -> Self {
+        Self::Calibration { reason: reason.into() }
+    }
+
     pub(crate) fn expect_len(
         what: &'static str,
         expected: usize,
@@ -56,6 +65,11 @@ impl fmt::Display for PlanError {
             }
             Self::Operands { operation, reason } => write!(f, "{operation}: {reason}"),
             Self::Input { shape, reason } => write!(f, "input {shape:?}: {reason}"),
+            Self::Calibration { reason } => write!(
+                f,
+                "int8: {reason}; run Plan::calibrate of an f32 plan of this network on some \
+                 pictures, and give what it makes to PlanOptions::with_calibration"
+            ),
             Self::Memory { elements } => write!(
                 f,
                 "no memory for {elements} elements; use a smaller picture, or fewer threads"

@@ -1,6 +1,8 @@
 //! The operations of a network, with packed weights and without sizes.
 
-use super::{PlanError, Precision};
+use std::sync::Arc;
+
+use super::{Calibration, PlanError, Precision};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::pack::{Filters, Matrix};
@@ -169,6 +171,21 @@ impl Op {
         }
     }
 
+    /// The matrix that the first operand is multiplied with, but of a convolution with windows.
+    pub(crate) fn matrix(&self) -> Option<&Matrix> {
+        match self {
+            Self::Pointwise { weights, .. }
+            | Self::Dfc { weights, .. }
+            | Self::Linear { weights, .. } => Some(weights),
+            Self::Ghost(ghost) => Some(&ghost.primary),
+            Self::Input
+            | Self::Conv { .. }
+            | Self::Depthwise { .. }
+            | Self::AvgPool2x2 { .. }
+            | Self::GlobalPool { .. } => None,
+        }
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -202,6 +219,8 @@ pub(crate) struct Node {
 pub struct Network {
     pub(crate) isa: AnyIsa,
     pub(crate) precision: Precision,
+    /// Of an int8 network: the ranges that it was packed with.
+    pub(crate) calibration: Option<Arc<Calibration>>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Value>,
 }

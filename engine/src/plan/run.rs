@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::graph::Network;
+use super::observe::Ranges;
 use super::schedule::ALIGNMENT;
 use super::step::{Step, Steps};
 use super::task::Frame;
 use super::timing::{Timings, kind};
-use super::{PlanError, PlanOptions, Shape};
+use super::{Calibration, PlanError, PlanOptions, Precision, Shape};
 use crate::buffer::Buffer;
 use crate::team::{Session, Team};
 
@@ -67,6 +68,9 @@ impl Network {
             return Err(PlanError::Operands { operation: "output", reason });
         }
         let input = Shape { channels, height, width };
+        if let Some(calibration) = &self.calibration {
+            calibration.check(self)?;
+        }
         let team = Team::of(options.thread_count());
         let shapes = super::infer::shapes(self, input)?;
         // Inputs, outputs and vectors between them that lie side by side for the whole batch are
@@ -146,7 +150,7 @@ impl Plan {
         input: &[f32],
         outputs: &mut [&mut [f32]],
     ) -> Result<(), PlanError> {
-        self.run_with(scratch, input, outputs, None)
+        self.run_with(scratch, input, outputs, Watch::default())
     }
 
     /// As [`Plan::run`], and adds the time of each step to `timings`; pictures come one by one.
@@ -160,7 +164,31 @@ impl Plan {
         outputs: &mut [&mut [f32]],
         timings: &mut Timings,
     ) -> Result<(), PlanError> {
-        self.run_with(scratch, input, outputs, Some(timings))
+        self.run_with(scratch, input, outputs, Watch { timings: Some(timings), ranges: None })
+    }
+
+    /// As [`Plan::run`], and widens `calibration` by the values that the matrices are multiplied
+    /// with; pictures come one by one.
+    ///
+    /// # Errors
+    /// As [`Plan::run`]; a plan that is not in f32, ranges of another network, values that are no
+    /// numbers.
+    pub fn calibrate(
+        &self,
+        scratch: &mut Scratch,
+        input: &[f32],
+        outputs: &mut [&mut [f32]],
+        calibration: &mut Calibration,
+    ) -> Result<(), PlanError> {
+        if self.network.precision != Precision::F32 {
+            let reason = format!("ranges from {:?}: expected an f32 plan", self.network.precision);
+            return Err(PlanError::calibration(reason));
+        }
+        calibration.expect_nodes(self.network.nodes.len())?;
+        let mut ranges = Ranges { calibration, result: Ok(()) };
+        let watch = Watch { timings: None, ranges: Some(&mut ranges) };
+        self.run_with(scratch, input, outputs, watch)?;
+        ranges.result
     }
 
     fn run_with(
@@ -168,7 +196,7 @@ impl Plan {
         scratch: &mut Scratch,
         input: &[f32],
         outputs: &mut [&mut [f32]],
-        mut timings: Option<&mut Timings>,
+        mut watch: Watch,
     ) -> Result<(), PlanError> {
         self.check(scratch, input, outputs)?;
         let Scratch { arenas, batch, members, outputs: pointers } = scratch;
@@ -189,7 +217,7 @@ impl Plan {
         let alone = session.members();
         // Pictures side by side, each on one thread, as long as there is one for each; the rest
         // one by one, each step on all threads. Both give the same bits.
-        let abreast = if timings.is_some() || alone == 1 || memory.arenas.len() < alone {
+        let abreast = if watch.is_on() || alone == 1 || memory.arenas.len() < alone {
             0
         } else {
             self.batch / alone * alone
@@ -203,10 +231,10 @@ impl Plan {
         });
         for picture in abreast..self.batch {
             let frame = self.frame(&memory, 0, picture);
-            self.steps(&self.steps.picture, &frame, &memory, &mut session, timings.as_deref_mut());
+            self.steps(&self.steps.picture, &frame, &memory, &mut session, &mut watch);
         }
         let frame = Frame { picture: self.batch, ..memory.frame };
-        self.steps(&self.steps.batch, &frame, &memory, &mut session, timings);
+        self.steps(&self.steps.batch, &frame, &memory, &mut session, &mut watch);
         pointers.clear();
         Ok(())
     }
@@ -218,16 +246,20 @@ impl Plan {
         frame: &Frame,
         memory: &Memory,
         session: &mut Session,
-        mut timings: Option<&mut Timings>,
+        watch: &mut Watch,
     ) {
         for step in steps {
-            let start = timings.is_some().then(Instant::now);
+            if let Some(ranges) = watch.ranges.as_deref_mut() {
+                // SAFETY: no step runs now, and those that fill what this one reads have run.
+                unsafe { ranges.observe(&self.network, step, frame) };
+            }
+            let start = watch.timings.is_some().then(Instant::now);
             let parts = step.split.parts.min(session.members());
             session.run(parts, &|part, member| {
                 // SAFETY: parts of a step are disjoint, and the scratch is the member's own.
                 unsafe { step.run(&self.network, (part, parts), frame, memory.member(member)) }
             });
-            if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
+            if let (Some(timings), Some(start)) = (watch.timings.as_deref_mut(), start) {
                 timings.add(kind(&self.network, step), step.work, start.elapsed());
             }
         }
@@ -262,6 +294,19 @@ impl Plan {
             PlanError::expect_len(wrong, self.steps.scratch_len, member.len())?;
         }
         Ok(())
+    }
+}
+
+/// Who wants to know what of a run.
+#[derive(Default)]
+struct Watch<'a, 'b> {
+    timings: Option<&'a mut Timings>,
+    ranges: Option<&'a mut Ranges<'b>>,
+}
+
+impl Watch<'_, '_> {
+    fn is_on(&self) -> bool {
+        self.timings.is_some() || self.ranges.is_some()
     }
 }
 

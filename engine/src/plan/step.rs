@@ -53,6 +53,10 @@ pub(crate) struct Step {
     pub(crate) panel_scratch: usize,
     pub(crate) band_scratch: usize,
     pub(crate) then_scratch: usize,
+    /// Elements of scratch behind those, for input in words.
+    pub(crate) words_scratch: usize,
+    /// Runs of rows in which a part goes through, one behind the other.
+    pub(crate) runs: usize,
     /// Tables of the operation: offsets of a convolution, or nearest rows and columns of a gate.
     pub(crate) table: Vec<u32>,
     pub(crate) second_table: Vec<u32>,
@@ -114,7 +118,9 @@ impl Steps {
             .picture
             .iter()
             .chain(&steps.batch)
-            .map(|step| step.panel_scratch + step.band_scratch + step.then_scratch)
+            .map(|step| {
+                step.panel_scratch + step.band_scratch + step.then_scratch + step.words_scratch
+            })
             .max()
             .unwrap_or(0);
         steps
@@ -136,6 +142,8 @@ impl Step {
             panel_scratch: 0,
             band_scratch: 0,
             then_scratch: 0,
+            words_scratch: 0,
+            runs: 1,
             table: Vec::new(),
             second_table: Vec::new(),
         }
@@ -230,6 +238,7 @@ impl Layout<'_> {
             | Op::GlobalPool { .. }
             | Op::Linear { .. } => {}
         }
+        step.plan_words(op);
         step
     }
 }

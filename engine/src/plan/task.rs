@@ -1,14 +1,15 @@
 //! One part of one step: from places to pointers, and to the kernel.
 
+use std::ops::Range;
+
 use super::graph::{Join, Network, Op};
 use super::split::{Way, panels, share};
 use super::step::{Action, Place, Step};
-use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::nhwc::conv::{Conv, Source};
 use crate::nhwc::depthwise::Depthwise;
 use crate::nhwc::dfc::Dfc;
-use crate::nhwc::gemm::{Dense, Gemm, Panel, Pixels, ScalePanel, Target};
+use crate::nhwc::gemm::{Dense, Gemm, Narrow, Panel, Pixels, ScalePanel, Stream, Target};
 use crate::nhwc::gemv::Gemv;
 use crate::nhwc::ghost::{self, Ghost};
 use crate::nhwc::pool::{AvgPool2x2, GlobalPool};
@@ -38,7 +39,7 @@ unsafe impl Sync for Frame<'_> {}
 
 impl Frame<'_> {
     /// A value's memory; `channels` matter for vectors of a batch only.
-    fn at(&self, place: Place, channels: usize) -> *mut f32 {
+    pub(super) fn at(&self, place: Place, channels: usize) -> *mut f32 {
         match place {
             Place::Input => self.input.cast_mut(),
             Place::Arena(start) => self.arena.wrapping_add(start),
@@ -47,7 +48,7 @@ impl Frame<'_> {
     }
 
     /// A value of the whole batch.
-    fn all(&self, place: Place) -> *mut f32 {
+    pub(super) fn all(&self, place: Place) -> *mut f32 {
         Frame { picture: 0, ..*self }.at(place, 0)
     }
 }
@@ -58,7 +59,7 @@ impl Step {
     /// # Safety
     /// The frame's memory must be as large as the plan says, nobody else may write to what this
     /// part reads or writes, and `scratch` belongs to this thread.
-    pub(crate) unsafe fn run(
+    pub(super) unsafe fn run_part(
         &self,
         network: &Network,
         (part, parts): (usize, usize),
@@ -116,8 +117,9 @@ impl Step {
                     Way::Rows => share(output.pixels(), part, parts),
                     Way::Channels => 0..output.pixels(),
                 };
+                let words = self.words_at(scratch);
                 // SAFETY: as the caller's.
-                unsafe { product(isa, x, pixels, &weights.panels[columns(weights)], c) }
+                unsafe { product(weights, columns(weights), x, pixels, c, words) }
             }
             Op::Linear { weights, activation, .. } => {
                 let count = if matches!(self.y, Place::Batch(_)) { frame.picture } else { 1 };
@@ -127,8 +129,9 @@ impl Step {
                     (x, y)
                 };
                 let c = Target::dense(y, output.channels, usize::MAX, *activation);
+                let words = self.words_at(scratch);
                 // SAFETY: as the caller's.
-                unsafe { product(isa, x, 0..count, &weights.panels[columns(weights)], c) }
+                unsafe { product(weights, columns(weights), x, 0..count, c, words) }
             }
             Op::Depthwise { filters, window, activation, .. } => isa.run(Depthwise {
                 x,
@@ -177,12 +180,17 @@ impl Step {
                     _ => ghost::Join::None,
                 };
                 let band = scratch.wrapping_add(self.panel_scratch);
+                let scale = self.scale.map(|scale| frame.at(scale, input.channels).cast_const());
+                let scaled = (x.cast_const(), scale.unwrap_or(std::ptr::null()));
+                // SAFETY: as the caller's.
+                let (x, ld) =
+                    unsafe { self.operand(node, &module.primary, scaled, &rows, scratch) };
                 let run = |panels: &[(usize, Panel)]| {
                     isa.run(Ghost {
                         x,
                         y,
                         size: input.size(),
-                        channels: (input.channels, module.primary.n, output.channels),
+                        channels: (ld, module.primary.n, output.channels),
                         panels,
                         cheap: module.cheap.filter(1),
                         activation: module.activation,
@@ -193,9 +201,9 @@ impl Step {
                     });
                 };
                 let panels = &module.primary.panels[columns(&module.primary)];
-                match self.scale {
+                // In words the scale is on the pixels.
+                match scale.filter(|_| module.primary.words.is_none()) {
                     Some(scale) => {
-                        let scale = frame.at(scale, input.channels);
                         for &(column, panel) in panels {
                             let panel = isa.run(ScalePanel { panel, scale, to: scratch });
                             run(&[(column, panel)]);
@@ -206,12 +214,15 @@ impl Step {
                 }
             }
             Op::Dfc { weights, horizontal, vertical, .. } => {
+                let plain = (x.cast_const(), std::ptr::null());
+                // SAFETY: as the caller's.
+                let (x, ld) = unsafe { self.operand(node, weights, plain, &rows, scratch) };
                 for panel in &weights.panels[columns(weights)] {
                     isa.run(Dfc {
                         x,
                         y,
                         size: output.size(),
-                        channels: (input.channels, output.channels),
+                        channels: (ld, output.channels),
                         panel: *panel,
                         horizontal: horizontal.filter(1),
                         vertical: vertical.filter(1),
@@ -256,30 +267,50 @@ impl Step {
     }
 }
 
+/// Pixels that go through a matrix product together: their rows stay in the nearest cache.
+pub(super) fn block_pixels(k: usize) -> usize {
+    (BLOCK_LEN / k.max(1)).clamp(28, 168)
+}
+
 /// A matrix product of some pixels and panels, in blocks of pixels that stay in the cache.
 ///
 /// # Safety
-/// `x` and `c` must have these pixels.
+/// `x` and `c` must have these pixels, and `to` room for a block where the matrix takes words.
 unsafe fn product(
-    isa: AnyIsa,
+    matrix: &Matrix,
+    panels: Range<usize>,
     x: *const f32,
-    pixels: std::ops::Range<usize>,
-    panels: &[(usize, Panel)],
+    pixels: Range<usize>,
     c: Target,
+    to: *mut f32,
 ) {
-    let Some(&(_, Panel { k, .. })) = panels.first() else { return };
+    let Matrix { isa, k, words, .. } = *matrix;
+    let panels = &matrix.panels[panels];
+    let narrow = |x: *const f32, count: usize| match words {
+        None => (x, k),
+        Some(words) => {
+            let scale = std::ptr::null();
+            words.run(isa, Narrow { x, scale, k, count, words, to });
+            (to.cast_const(), words.per_pixel(k))
+        }
+    };
     if pixels.len() == 1 && c.add.is_null() {
-        let (x, y) = (x.wrapping_add(pixels.start * k), c.data.wrapping_add(pixels.start * c.ld));
-        return isa.run(Gemv { x, y, panels, activation: c.activation });
+        let (x, _) = narrow(x.wrapping_add(pixels.start * k), 1);
+        let (y, activation) = (c.data.wrapping_add(pixels.start * c.ld), c.activation);
+        return match words {
+            None => isa.run(Gemv { x, y, panels, activation }),
+            Some(words) => words.run(isa, Stream { x, y, panels, activation }),
+        };
     }
-    let block = (BLOCK_LEN / k.max(1)).clamp(28, 168);
+    let block = block_pixels(k);
     let mut first = pixels.start;
     while first < pixels.end {
         let count = block.min(pixels.end - first);
+        let (data, ld) = narrow(x.wrapping_add(first * k), count);
         for &(column, panel) in panels {
             // SAFETY: inside what the caller vouches for.
             unsafe {
-                let a = Pixels { data: x.add(first * k), ld: k, count };
+                let a = Pixels { data, ld, count };
                 let c = Target {
                     data: c.data.add(first * c.ld + column),
                     add: c.add.wrapping_add(if c.add.is_null() {

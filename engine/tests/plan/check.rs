@@ -131,6 +131,13 @@ pub(crate) fn check(model: &Model, size: (usize, usize)) {
     check_batch(model, size, 1);
 }
 
+/// Every instruction set that the CPU has, with and without its products of narrow numbers.
+pub(crate) fn every_dot() -> Vec<AnyIsa> {
+    let mut sets: Vec<_> = AnyIsa::available().flat_map(|isa| [isa, isa.without_dots()]).collect();
+    sets.dedup();
+    sets
+}
+
 pub(crate) fn say_what_is_left_out() {
     for name in AnyIsa::missing() {
         println!("left out: this CPU has no {name}");

@@ -8,6 +8,7 @@ mod conv;
 mod depthwise;
 mod dfc;
 mod ghost;
+mod int8;
 mod linear;
 mod listing;
 mod model;

@@ -6,7 +6,8 @@ use engine::{
 };
 use proptest::prelude::*;
 
-use crate::check::{bits, check_batch, pictures, run};
+use crate::check::{THREADS, bits, check_batch, every_dot, pictures, run, whole_team};
+use crate::int8::calibrated;
 use crate::model::{INPUT, Id, Joint, Model};
 use crate::oracle::output_size;
 use crate::strategies::{ACTIVATIONS, cases};
@@ -129,12 +130,32 @@ proptest! {
         model.shorten();
         let input = pictures(&model, size, batch);
         let shape = [batch, model.channels[INPUT], size.0, size.1];
-        for isa in AnyIsa::available() {
+        // Products of bfloat16 would round the maps too.
+        for isa in AnyIsa::available().map(AnyIsa::without_dots) {
             let outputs = [Precision::F32, Precision::Bf16].map(|precision| {
                 let options = PlanOptions::default().with_isa(isa).with_precision(precision);
                 bits(&run(&model.network(&options).unwrap(), shape, 1, &input).unwrap())
             });
             prop_assert!(outputs[0] == outputs[1], "{:?} into {:?}", shape, model);
+        }
+    }
+
+    /// In bytes: the same bits for any number of threads, whatever is divided or passes by.
+    #[test]
+    fn have_the_same_bits_in_int8((model, size) in networks(), batch in 1..4usize) {
+        let input = pictures(&model, size, batch);
+        let shape = [batch, model.channels[INPUT], size.0, size.1];
+        for isa in every_dot() {
+            let options = PlanOptions::default().with_isa(isa);
+            let ranges = calibrated(&model.network(&options).unwrap(), shape, &input);
+            let options = options.with_precision(Precision::Int8).with_calibration(ranges);
+            let network = model.network(&options).unwrap();
+            let alone = bits(&run(&network, shape, 1, &input).unwrap());
+            for threads in if THREADS { 2..=3 } else { 1..=1 } {
+                let _team = whole_team();
+                let together = bits(&run(&network, shape, threads, &input).unwrap());
+                prop_assert!(alone == together, "{threads} threads, {isa:?}: {:?} into {:?}", shape, model);
+            }
         }
     }
 }

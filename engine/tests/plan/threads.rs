@@ -6,10 +6,11 @@ use std::thread;
 
 use engine::{
     isa::AnyIsa,
-    plan::{Activation, Network, Plan, PlanOptions, Timings, Window},
+    plan::{Activation, Network, Plan, PlanOptions, Precision, Timings, Window},
 };
 
-use crate::check::{THREADS, bits, pictures, run, say_what_is_left_out, whole_team};
+use crate::check::{THREADS, bits, every_dot, pictures, run, say_what_is_left_out, whole_team};
+use crate::int8::calibrated;
 use crate::model::{INPUT, Joint, Model};
 
 /// All operations, with enough work that each is divided.
@@ -50,19 +51,35 @@ fn plan(network: &Arc<Network>, batch: usize, threads: usize) -> Plan {
 fn the_same_bits_with_any_number_of_threads() {
     say_what_is_left_out();
     let model = model();
-    for isa in AnyIsa::available() {
-        let network = model.network(&PlanOptions::default().with_isa(isa)).unwrap();
-        for batch in [1, 4] {
-            let shape = [batch, 3, SIZE.0, SIZE.1];
-            let input = pictures(&model, SIZE, batch);
-            let alone = run(&network, shape, 1, &input).unwrap();
-            assert!(alone.iter().flatten().all(|value| value.is_finite()));
-            for threads in if THREADS { 2..=5 } else { 1..=1 } {
-                let _team = whole_team();
-                let together = run(&network, shape, threads, &input).unwrap();
-                assert!(bits(&alone) == bits(&together), "{threads} threads, {}", isa.name());
-            }
+    for isa in every_dot() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            check_threads(&model, isa, precision);
         }
+    }
+}
+
+fn check_threads(model: &Model, isa: AnyIsa, precision: Precision) {
+    let options = PlanOptions::default().with_isa(isa);
+    let single = model.network(&options).unwrap();
+    let ranges = calibrated(&single, [1, 3, SIZE.0, SIZE.1], &pictures(model, SIZE, 1));
+    let options = options.with_precision(precision).with_calibration(ranges);
+    let network = model.network(&options).unwrap();
+    let mut before: Option<Vec<Vec<u32>>> = None;
+    for batch in [1, 4] {
+        let shape = [batch, 3, SIZE.0, SIZE.1];
+        let input = pictures(model, SIZE, batch);
+        let alone = run(&network, shape, 1, &input).unwrap();
+        assert!(alone.iter().flatten().all(|value| value.is_finite()));
+        for threads in if THREADS { 2..=5 } else { 1..=1 } {
+            let _team = whole_team();
+            let together = run(&network, shape, threads, &input).unwrap();
+            let case = format!("{threads} threads, {isa:?}, {precision:?}");
+            assert!(bits(&alone) == bits(&together), "{case}");
+        }
+        let first: Vec<Vec<u32>> =
+            bits(&alone).iter().map(|output| output[..output.len() / batch].to_vec()).collect();
+        let known = before.get_or_insert_with(|| first.clone());
+        assert!(*known == first, "a batch of {batch}, {isa:?}, {precision:?}");
     }
 }
 

@@ -15,6 +15,7 @@ mod detect;
 mod evaluate;
 mod evaluate_places;
 mod faults;
+mod int8;
 mod parity;
 mod program;
 mod segment;

@@ -120,7 +120,7 @@ impl TensorFile {
 
 /// Opens a regular file of at most `max` bytes, and tells how many there are. Looked at before it
 /// is opened: a pipe would block for ever.
-pub(super) fn open_file(path: &Path, max: u64) -> Result<(File, usize), Error> {
+pub(crate) fn open_file(path: &Path, max: u64) -> Result<(File, usize), Error> {
     let io = |source| Error::Io { path: path.into(), source };
     let not_a_file = |reason: String| Error::NotAFile { path: path.into(), reason };
     let meta = fs::metadata(path).map_err(io)?;

@@ -14,5 +14,6 @@ mod source;
 mod timm_config;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use file::open_file;
 pub use source::ModelSource;
 pub use timm_config::TimmConfig;

@@ -8,9 +8,13 @@ use std::ops::Range;
 use super::target::{Plain, RowTarget};
 use crate::isa::{Isa, Op};
 use crate::nhwc::activation::Activation;
+use crate::nhwc::next_run;
 
 /// Outputs of a run.
 const RUN: usize = 8;
+
+/// Elements under a block of outputs: a part of a first-level cache.
+const CACHED_LEN: usize = 3 << 10;
 
 /// Packed weights of one filter for each channel: `[vector][tap][lane]`, see [`crate::pack`].
 #[derive(Clone, Copy)]
@@ -125,21 +129,26 @@ impl<T: RowTarget> Row<T> {
 
     #[inline(always)]
     fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(&self, isa: I, lanes: L) {
-        let runs = self.width.div_ceil(RUN);
-        for vector in self.vectors.0..self.vectors.1 {
-            let mut first = 0;
-            for run in 1..=runs {
-                let next = self.width * run / runs;
-                macro_rules! run {
-                    ($($n:literal)*) => {
-                        match next - first {
-                            $($n => self.run::<I, L, KW, S, $n>(isa, lanes, vector, first),)*
-                            _ => {}
-                        }
-                    };
+        // All channels of a block before the next block, so that its inputs stay in the cache.
+        let column = (self.taps.1 - self.taps.0) * self.ld * self.filter.stride;
+        let block = (CACHED_LEN / column.max(1)).max(RUN);
+        for start in (0..self.width).step_by(block) {
+            let end = self.width.min(start + block);
+            for vector in self.vectors.0..self.vectors.1 {
+                let mut first = start;
+                while first < end {
+                    let outputs = next_run(end - first, RUN);
+                    macro_rules! run {
+                        ($($n:literal)*) => {
+                            match outputs {
+                                $($n => self.run::<I, L, KW, S, $n>(isa, lanes, vector, first),)*
+                                _ => {}
+                            }
+                        };
+                    }
+                    run!(1 2 3 4 5 6 7 8);
+                    first += outputs;
                 }
-                run!(1 2 3 4 5 6 7 8);
-                first = next;
             }
         }
     }

@@ -6,13 +6,17 @@
 //! for the whole sum, and every sum runs over `k` in order: results depend neither on the tiling
 //! nor on how work is split over threads.
 
+mod narrow;
 mod weights;
+mod words;
 
 use super::activation::Activation;
-use super::{load_lanes, store_lanes};
+use super::{load_lanes, next_run, store_lanes};
 use crate::isa::{Isa, Op};
 
+pub(crate) use narrow::Stream;
 pub(crate) use weights::{Load, Panel, ScalePanel, Weights, prepared_len};
+pub(crate) use words::{Factors, Narrow, Words};
 
 /// Elements of a cache line.
 const LINE: usize = 16;
@@ -100,7 +104,9 @@ impl<A: Addressing> Op for Gemm<A> {
         match self.panel.weights {
             Weights::F32(weights) => self.panel_of(isa, weights),
             Weights::Bf16(weights) if A::NARROW => self.panel_of(isa, weights),
-            Weights::Bf16(_) => {}
+            Weights::Halves(_) if A::NARROW => isa.run_halves(self.of_words()),
+            Weights::Bytes { .. } if A::NARROW => isa.run_bytes(self.of_words()),
+            Weights::Bf16(_) | Weights::Halves(_) | Weights::Bytes { .. } => {}
         }
     }
 }
@@ -123,6 +129,11 @@ pub(crate) const fn panel_vectors(registers: usize) -> usize {
 }
 
 impl<A: Addressing> Gemm<A> {
+    /// The same product, of pixels in words.
+    fn of_words(self) -> narrow::Product {
+        narrow::Product::new(self.a, self.panel, self.c, self.panel.narrow())
+    }
+
     #[inline(always)]
     fn panel_of<I: Isa, W: Load>(&self, isa: I, weights: W) {
         match self.panel.vectors {
@@ -136,15 +147,13 @@ impl<A: Addressing> Gemm<A> {
     #[inline(always)]
     fn tiles<I: Isa, W: Load, const NZ: usize>(&self, isa: I, weights: W) {
         let height = tile_height(I::REGISTERS, NZ);
-        // Tiles of about the same height: a last one of a single row would wait for each sum.
-        let tiles = self.a.count.div_ceil(height);
         let mut first = 0;
         let mut to = Cursor { data: self.c.data, left: self.c.width };
-        for tile in 1..=tiles {
-            let next = self.a.count * tile / tiles;
+        while first < self.a.count {
+            let rows = next_run(self.a.count - first, height);
             macro_rules! tile {
                 ($($mr:literal)*) => {
-                    match next - first {
+                    match rows {
                         $($mr if $mr <= height => {
                             self.tile::<I, W, $mr, NZ>(isa, weights, first, &mut to);
                         })*
@@ -153,7 +162,7 @@ impl<A: Addressing> Gemm<A> {
                 };
             }
             tile!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-            first = next;
+            first += rows;
         }
     }
 
@@ -195,6 +204,24 @@ impl<A: Addressing> Gemm<A> {
                     }
                 }
             }
+            self.end(isa, first, &sums, to);
+        }
+    }
+
+    /// Adds to a tile's sums what is to be added, activates and stores them.
+    ///
+    /// # Safety
+    /// The map to add and the target must have these pixels.
+    #[inline(always)]
+    unsafe fn end<I: Isa, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        first: usize,
+        sums: &[[I::F32; NZ]; MR],
+        to: &mut Cursor,
+    ) {
+        // SAFETY: as the caller's.
+        unsafe {
             let plain = self.plain(to.left, MR, I::LANES);
             if let Some(least) = self.c.activation.least().filter(|_| plain) {
                 let least = isa.splat(least);
@@ -207,7 +234,7 @@ impl<A: Addressing> Gemm<A> {
                 to.advance(MR, &self.c);
             } else {
                 // A copy, so that the sums above stay in registers whatever happens here.
-                let mut sums = sums;
+                let mut sums = *sums;
                 self.finish(isa, first, &mut sums);
                 self.store(isa, &sums, to);
             }

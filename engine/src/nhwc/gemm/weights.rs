@@ -1,6 +1,8 @@
 //! Packed panels of weights, in their precision.
 
-use crate::isa::{Isa, Op};
+use std::ptr::null;
+
+use crate::isa::{Columns, Isa, Op};
 
 /// A panel of packed weights.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,14 @@ pub(crate) enum Weights {
     F32(*const f32),
     /// The upper halves of f32: half as much to read, widened on the way to the registers.
     Bf16(*const u16),
+    /// The same for products of bfloat16: words, multiplied with pixels in words.
+    Halves(*const u8),
+    /// Words of bytes, what a unit of each column's sums is worth, and where its sums begin.
+    Bytes {
+        weights: *const u8,
+        scale: *const f32,
+        start: *const i32,
+    },
 }
 
 /// Weights of a precision that is known when the kernel is compiled.
@@ -81,12 +91,24 @@ impl Load for *const u16 {
 }
 
 impl Panel {
-    /// The panel for sums from factor `first` to `first + k`.
+    /// Weights and columns for products of narrow numbers.
+    pub(crate) fn narrow(&self) -> (*const u8, Columns) {
+        let (weights, scale, start) = match self.weights {
+            Weights::F32(weights) => (weights.cast(), null(), null()),
+            Weights::Bf16(weights) => (weights.cast(), null(), null()),
+            Weights::Halves(weights) => (weights, null(), null()),
+            Weights::Bytes { weights, scale, start } => (weights, scale, start),
+        };
+        (weights, Columns { bias: self.bias, scale, start })
+    }
+
+    /// The panel for sums from factor `first` to `first + k`, of one whose weights are no words.
     pub(crate) fn part(self, first: usize, k: usize, lanes: usize) -> Self {
         let skipped = first * self.vectors * lanes;
         let weights = match self.weights {
             Weights::F32(weights) => Weights::F32(weights.wrapping_add(skipped)),
             Weights::Bf16(weights) => Weights::Bf16(weights.wrapping_add(skipped)),
+            words => words,
         };
         Self { weights, k, ..self }
     }
@@ -122,6 +144,8 @@ impl Op for ScalePanel {
                     let weight = match self.panel.weights {
                         Weights::F32(weights) => weights.load(isa, at),
                         Weights::Bf16(weights) => weights.load(isa, at),
+                        // Of these the pixels are scaled.
+                        Weights::Halves(_) | Weights::Bytes { .. } => return self.panel,
                     };
                     isa.store(self.to.add(at), isa.mul(weight, scale));
                 }

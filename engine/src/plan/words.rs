@@ -1,0 +1,131 @@
+//! Steps on narrow numbers: their input becomes words first, in the thread's own scratch.
+
+use std::ops::Range;
+
+use super::graph::{Network, Op};
+use super::split::{Way, share};
+use super::step::{Action, Step};
+use super::task::{Frame, block_pixels};
+use crate::nhwc::depthwise::rows_under;
+use crate::nhwc::gemm::Narrow;
+use crate::pack::Matrix;
+
+/// Words that stay in a small second-level cache between the pass that makes them and the kernel
+/// that reads them.
+const CACHED_WORDS: usize = 32 << 10;
+
+/// Rows of a run: each computes the rows that it shares with its neighbours once more.
+const LEAST_ROWS: usize = 16;
+
+impl Step {
+    /// Runs part `part` of `parts`: a large map whose pixels become words goes through in runs.
+    ///
+    /// # Safety
+    /// The frame's memory must be as large as the plan says, nobody else may write to what this
+    /// part reads or writes, and `scratch` belongs to this thread.
+    pub(crate) unsafe fn run(
+        &self,
+        network: &Network,
+        (part, parts): (usize, usize),
+        frame: &Frame,
+        scratch: *mut f32,
+    ) {
+        for run in 0..self.runs {
+            let part = (part * self.runs + run, parts * self.runs);
+            // SAFETY: as the caller's: the runs of a part are disjoint, and together the part.
+            unsafe { self.run_part(network, part, frame, scratch) };
+        }
+    }
+
+    /// Plans runs and scratch for words, where the matrix of `op` takes its pixels so.
+    pub(crate) fn plan_words(&mut self, op: &Op) {
+        let Some(matrix) = op.matrix() else { return };
+        let Some(words) = matrix.words else { return };
+        let pixels = match op {
+            Op::Ghost(_) | Op::Dfc { .. } => {
+                let row = self.input.width * words.per_pixel(matrix.k);
+                let rows = self.output.height / self.split.parts;
+                if self.split.way == Way::Rows {
+                    let most = (rows / LEAST_ROWS).max(1);
+                    self.runs = (self.input.height * row / self.split.parts)
+                        .div_ceil(CACHED_WORDS)
+                        .clamp(1, most);
+                }
+                self.most_input_rows(op) * self.input.width
+            }
+            _ => block_pixels(matrix.k),
+        };
+        self.words_scratch = words.scratch_len(matrix.k, pixels);
+    }
+
+    fn most_input_rows(&self, op: &Op) -> usize {
+        if self.split.way == Way::Channels {
+            return self.input.height;
+        }
+        // Any member may get a part, and fewer members than parts may be there.
+        (1..=self.split.parts)
+            .flat_map(|parts| {
+                let parts = parts * self.runs;
+                (0..parts).map(move |part| share(self.output.height, part, parts))
+            })
+            .map(|rows| self.input_rows(op, rows).len())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The input's rows that these rows of the output are computed from.
+    fn input_rows(&self, op: &Op, rows: Range<usize>) -> Range<usize> {
+        let height = self.input.height;
+        let span = |rows: Range<usize>, kernel: usize, stride: usize, padding: usize| {
+            let under = |row: usize| rows_under(row, kernel, stride, padding, height).0;
+            under(rows.start).start..under(rows.end - 1).end
+        };
+        if rows.is_empty() {
+            return 0..0;
+        }
+        match op {
+            Op::Ghost(ghost) => {
+                let rows = match (&ghost.then, self.action) {
+                    (Some((_, window)), Action::Compute(_)) => {
+                        span(rows, window.kernel.0, window.stride, window.padding.0)
+                    }
+                    _ => rows,
+                };
+                let kernel = ghost.cheap.kernel.0;
+                span(rows, kernel, 1, kernel / 2)
+            }
+            Op::Dfc { vertical, .. } => span(rows, vertical.kernel.0, 1, vertical.kernel.0 / 2),
+            _ => rows,
+        }
+    }
+
+    /// The input as `matrix` takes it for these rows of the output: a pointer to its first row, and
+    /// the pixel stride.
+    ///
+    /// # Safety
+    /// As [`Step::run`]; `scale` is null or has a factor for each channel.
+    pub(crate) unsafe fn operand(
+        &self,
+        op: &Op,
+        matrix: &Matrix,
+        (x, scale): (*const f32, *const f32),
+        rows: &Range<usize>,
+        scratch: *mut f32,
+    ) -> (*const f32, usize) {
+        let Some(words) = matrix.words else { return (x, self.input.channels) };
+        let rows = match self.split.way {
+            Way::Rows => self.input_rows(op, rows.clone()),
+            Way::Channels => 0..self.input.height,
+        };
+        let (first, count) = (rows.start * self.input.width, rows.len() * self.input.width);
+        let (k, ld) = (matrix.k, words.per_pixel(matrix.k));
+        let (x, to) = (x.wrapping_add(first * k), self.words_at(scratch));
+        words.run(matrix.isa, Narrow { x, scale, k, count, words, to });
+        (to.wrapping_sub(first * ld), ld)
+    }
+
+    /// The scratch for words.
+    pub(crate) fn words_at(&self, scratch: *mut f32) -> *mut f32 {
+        scratch.wrapping_add(self.panel_scratch + self.band_scratch + self.then_scratch)
+    }
+}
