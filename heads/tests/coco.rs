@@ -36,7 +36,7 @@ fn the_twelve_numbers() {
     let results = results(&truth);
     check("stats", &Evaluation::new(&truth, &results, true));
     check("without_categories", &Evaluation::new(&truth, &results, false));
-    let equal: Vec<_> = results.iter().cloned().map(|r| CocoResult { score: 0.5, ..r }).collect();
+    let equal: Vec<_> = results.iter().map(|r| CocoResult { score: 0.5, ..*r }).collect();
     check("equal_scores", &Evaluation::new(&truth, &equal, true));
 }
 

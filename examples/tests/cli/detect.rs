@@ -210,8 +210,24 @@ fn the_program_finds_what_the_library_finds() -> candle::Result<()> {
         }
     }
 
+    // A folder tells all that the arguments told.
+    let config = r#"{"architecture": "ghostnetv2_050", "num_classes": 4,
+        "label_names": ["ant", "bee", "cow", "dog"], "head": {"preset": "lite"}}"#;
+    fs::write(at("config.json"), config).unwrap();
+    fs::rename(at("w.safetensors"), at("model.safetensors")).unwrap();
+    let model = text(folder.path());
+    let run = detect(["--model", &model].into_iter().chain(given));
+    says(&run, 0, &["retinanet (lite) on ghostnetv2_050, 4 classes"]);
+    let named: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    for (named, found) in named.iter().zip(&found) {
+        let (named, found) = (&named["detections"][0], &found["detections"][0]);
+        let class = found["class_id"].as_u64().unwrap() as usize;
+        assert_eq!(named["label"], ["ant", "bee", "cow", "dog"][class]);
+        assert_eq!((&named["bbox"], &named["score"]), (&found["bbox"], &found["score"]));
+    }
+
     // The same weights under another layout: everything that is missing is named.
-    let run = detect(["--weights", &weights, "--which", "ghostnetv2_050", "--preset", "mmdet"]);
+    let run = detect(["--model", &model, "--preset", "mmdet"]);
     says(&run, 3, &["missing", "neck.fpn_convs.0.conv.weight", "unexpected", "backbone.fpn"]);
     Ok(())
 }

@@ -33,6 +33,22 @@ impl Logits {
         (0..b).map(picture).collect()
     }
 
+    /// For sums of logits of all of an input's pixels.
+    ///
+    /// # Errors
+    /// More than there is memory for.
+    pub(super) fn zeros(size: Size, classes: usize) -> Result<Self> {
+        let pixels = size.0.checked_mul(size.1);
+        let count = pixels.and_then(|pixels| pixels.checked_mul(classes));
+        let mut values = Vec::new();
+        if count.is_none_or(|count| values.try_reserve_exact(count).is_err()) {
+            let (h, w) = size;
+            bail!("no memory for {classes} classes of {h}x{w} pixels: choose a smaller input")
+        }
+        values.resize(count.unwrap_or_default(), 0.0);
+        Ok(Self { values, size, classes })
+    }
+
     /// As rows to be resized.
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows { width: self.size.1, classes: self.classes, source: Source::Stored(&self.values) }

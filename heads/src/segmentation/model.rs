@@ -147,9 +147,8 @@ impl<B: Backbone> SemanticFpn<B> {
         let input = batch.size()?;
         let (corners, size) = sliding.windows(input)?;
         let classes = self.config.classes;
-        let blank =
-            || Logits { values: vec![0.0; input.0 * input.1 * classes], size: input, classes };
-        let mut sums: Vec<_> = batch.placements.iter().map(|_| blank()).collect();
+        let blank = |_| Logits::zeros(input, classes);
+        let mut sums = batch.placements.iter().map(blank).collect::<Result<Vec<_>>>()?;
         let mut counts = vec![0f32; input.0 * input.1];
         for (y, x) in corners {
             let window = batch.pixels.narrow(2, y, size.0)?.narrow(3, x, size.1)?;

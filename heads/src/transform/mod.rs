@@ -38,10 +38,15 @@ impl InputConfig {
             bail!("a batch without pictures: expected at least one")
         };
         let width = placements.iter().map(|p| p.padded.1).max().unwrap_or(0);
-        let too_large = || Error::Msg(format!("{} pictures of {height}x{width}", pictures.len()));
+        let too_large = || {
+            let count = pictures.len();
+            Error::Msg(format!("no memory for {count} inputs of {height}x{width} pixels"))
+        };
         let area = height.checked_mul(width).ok_or_else(too_large)?;
         let values = area.checked_mul(3 * pictures.len()).ok_or_else(too_large)?;
-        let mut pixels = vec![0f32; values];
+        let mut pixels = Vec::new();
+        pixels.try_reserve_exact(values).map_err(|_| too_large())?;
+        pixels.resize(values, 0f32);
         for ((picture, placement), pixels) in
             pictures.iter().zip(&placements).zip(pixels.chunks_exact_mut(3 * area))
         {
