@@ -11,14 +11,18 @@
 
 pub(crate) mod activation;
 pub(crate) mod band;
+pub(crate) mod concat;
 pub(crate) mod conv;
 pub(crate) mod depthwise;
 pub(crate) mod dfc;
 pub(crate) mod gemm;
 pub(crate) mod gemv;
 pub(crate) mod ghost;
+pub(crate) mod group_norm;
 pub(crate) mod pool;
+pub(crate) mod resize;
 pub(crate) mod transpose;
+pub(crate) mod winograd;
 
 use crate::isa::Isa;
 

@@ -3,6 +3,8 @@
 //! Packed once, shared by plans and threads. What is packed fits one instruction set, whose number
 //! of lanes it is laid out for; a plan uses the set that its weights were packed for.
 
+mod affine;
+mod kernels;
 mod words;
 
 use crate::PlanError;
@@ -11,6 +13,9 @@ use crate::isa::AnyIsa;
 use crate::nhwc::depthwise::Filter;
 use crate::nhwc::gemm::{Factors, Panel, Weights, Words, panel_vectors};
 use crate::plan::Quantization;
+
+pub use affine::Affine;
+pub use kernels::Kernels;
 
 /// How the weights of a matrix are packed.
 #[derive(Clone, Copy, Debug)]

@@ -8,12 +8,16 @@
 
 mod builder;
 mod calibration;
+mod convolve;
 mod display;
 mod error;
 mod graph;
+mod heads;
 mod infer;
 mod observe;
 mod options;
+mod product;
+mod resize;
 mod run;
 mod schedule;
 mod shape;
@@ -21,6 +25,7 @@ mod split;
 mod step;
 mod task;
 mod timing;
+mod window;
 mod words;
 
 pub use crate::nhwc::activation::Activation;
@@ -28,9 +33,11 @@ pub use builder::{Folded, NetworkBuilder};
 pub(crate) use calibration::Quantization;
 pub use calibration::{Calibration, OperandRange};
 pub use error::PlanError;
-pub use graph::{Join, Network, Value, Window};
+pub use graph::{Join, Network, Value};
 pub use options::{PlanOptions, Precision};
+pub use resize::{Extent, Interpolation};
 pub use run::{Plan, Scratch};
 pub use shape::Shape;
 pub(crate) use split::share;
 pub use timing::{Timing, Timings};
+pub use window::Window;

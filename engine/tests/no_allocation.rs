@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use engine::{
     isa::AnyIsa,
     plan::{
-        Activation, Calibration, Join, Network, NetworkBuilder, OperandRange, PlanError,
-        PlanOptions, Precision, Window,
+        Activation, Calibration, Extent, Interpolation, Join, Network, NetworkBuilder,
+        OperandRange, PlanError, PlanOptions, Precision, Window,
     },
 };
 
@@ -44,7 +44,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Every operation, a vector that scales a map, two outputs.
 fn network(options: &PlanOptions) -> Result<Arc<Network>, PlanError> {
-    let numbers = [0.01; 300 * 40];
+    let numbers = [0.01; 24 * 56 * 9];
     let w = |outputs: usize, factors: usize| (&numbers[..outputs * factors], &numbers[..outputs]);
     let (relu, half) = (Activation::Relu, Window::same((3, 3), 2));
     let (mut b, input) = NetworkBuilder::new(options, 3);
@@ -59,16 +59,22 @@ fn network(options: &PlanOptions) -> Result<Arc<Network>, PlanError> {
     let scaled = b.ghost((wide, Some(scale)), 40, w(20, 40), cheap, relu, Join::Add(wide))?;
     let deep = b.depthwise(scaled, Window::same((3, 3), 1), w(40, 9), relu)?;
     let added = b.pointwise(deep, w(40, 40), relu, Some(scaled))?;
-    let mean = b.global_pool(added)?;
-    let logits = b.linear(mean, w(300, 40), Activation::Sigmoid)?;
+    let up = b.resize(added, Extent::Like(stem), Interpolation::Bilinear, None, relu)?;
+    let normal = b.group_norm(up, 8, w(40, 1), 1e-5, relu)?;
+    let beside = b.concat(&[normal, stem])?;
+    let tower = b.conv(beside, Window::same((3, 3), 1), w(24, 56 * 9), relu)?;
+    let all = b.pointwise(tower, w(56, 24), relu, None)?;
+    let again = b.repeat(tower, all)?;
+    let mean = b.global_pool(again)?;
+    let logits = b.linear(mean, w(300, 24), Activation::Sigmoid)?;
     Ok(Arc::new(b.build(&[logits, added])))
 }
 
 /// The network in a precision; all values are small and positive.
 fn options(isa: AnyIsa, precision: Precision) -> PlanOptions {
-    let matrices = [(3, 16), (4, 16), (6, 40), (7, 40), (9, 40), (11, 40)];
+    let matrices = [(3, 16), (4, 16), (6, 40), (7, 40), (9, 40), (14, 24), (17, 24)];
     let range = |(node, channels)| OperandRange { node, channels, min: 0.0, max: 1.0 };
-    let ranges = Calibration::from_ranges(12, matrices.map(range)).expect("good ranges");
+    let ranges = Calibration::from_ranges(18, matrices.map(range)).expect("good ranges");
     PlanOptions::default().with_isa(isa).with_precision(precision).with_calibration(ranges)
 }
 

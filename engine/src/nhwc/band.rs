@@ -33,7 +33,7 @@ pub(crate) fn capacity(rows: usize, window: usize, row_len: usize) -> usize {
 /// Elements that bands for `rows` rows need whose rows have at most `row_len` elements: narrower
 /// ones have more rows, and may take more than the widest.
 pub(crate) fn scratch_len(rows: usize, window: usize, row_len: usize) -> usize {
-    (rows * row_len).min(TARGET_LEN.max(2 * window * row_len))
+    rows.saturating_mul(row_len).min(TARGET_LEN.max(2 * window * row_len))
 }
 
 impl Band {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::band::{self, Band};
-use super::depthwise::rows_under;
+use super::depthwise::dilated_rows_under;
 use super::gemm::{Gather, Gemm, Panel, Pixels, Target};
 use crate::isa::{Isa, Op};
 
@@ -26,6 +26,8 @@ pub(crate) struct Conv<'a> {
     pub(crate) kernel: (usize, usize),
     pub(crate) stride: usize,
     pub(crate) padding: (usize, usize),
+    /// Distance of the kernel's taps.
+    pub(crate) dilation: usize,
     /// [`offsets`] of this geometry.
     pub(crate) offsets: &'a [u32],
     /// Neighbouring panels and the first column of each.
@@ -42,10 +44,14 @@ pub(crate) fn offsets(
     kernel: (usize, usize),
     channels: usize,
     (width, padding): (usize, usize),
+    dilation: usize,
 ) -> Vec<u32> {
     let row_len = (width + 2 * padding) * channels;
-    let row = |ky: usize| (0..kernel.1 * channels).map(move |i| (ky * row_len + i) as u32);
-    (0..kernel.0).flat_map(row).collect()
+    let tap = |tap: usize| {
+        let (ky, kx) = (tap / kernel.1 * dilation, tap % kernel.1 * dilation);
+        (0..channels).map(move |i| (ky * row_len + kx * channels + i) as u32)
+    };
+    (0..kernel.0 * kernel.1).flat_map(tap).collect()
 }
 
 /// Elements of scratch for any part of the output.
@@ -60,10 +66,12 @@ impl Op for Conv<'_> {
     fn eval<I: Isa>(self, isa: I) {
         let (height, width) = self.input;
         let ld = self.channels;
-        let (kh, kw) = self.kernel;
-        let under = |oy: usize| rows_under(oy, kh, self.stride, self.padding.0, height);
+        let kh = self.kernel.0;
+        let taps = (kh, self.dilation);
+        let under = |oy: usize| dilated_rows_under(oy, taps, self.stride, self.padding.0, height);
         let row_len = (width + 2 * self.padding.1) * ld;
-        let capacity = band::capacity(height, kh.max(self.stride), row_len);
+        let capacity =
+            band::capacity(height, ((kh - 1) * self.dilation + 1).max(self.stride), row_len);
         let last_row = under(self.rows.end - 1).0.end;
         let mut oy = self.rows.start;
         // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
@@ -77,40 +85,67 @@ impl Op for Conv<'_> {
                     let row = band.end();
                     self.fill(row, band.grow(1));
                 }
-                while oy < self.rows.end && under(oy).0.end <= band.end() {
-                    let (rows, (first_tap, last_tap)) = under(oy);
-                    // Rows of the kernel that hang over the map are left out of the sum: the
-                    // order of the factors puts them first or last.
-                    let skipped = first_tap * kw * ld;
-                    let a = Pixels {
-                        data: band.row(rows.start).wrapping_sub(first_tap * row_len),
-                        ld: self.stride * ld,
-                        count: self.y.width,
-                    };
-                    for &(column, panel) in self.panels {
-                        let k = (last_tap - first_tap) * kw * ld;
-                        let panel = panel.part(skipped, k, I::LANES);
-                        let start = oy * self.y.width;
-                        let c = Target {
-                            data: self.y.data.add(start * self.y.ld + column),
-                            add: if self.y.add.is_null() {
-                                self.y.add
-                            } else {
-                                self.y.add.add(start * self.y.add_ld + column)
-                            },
-                            ..self.y
-                        };
-                        let addressing = Gather(self.offsets.as_ptr().add(skipped));
-                        isa.run(Gemm { a, panel, c, addressing });
-                    }
-                    oy += 1;
+                // Rows for which the band is full enough: a panel stays in the caches for all.
+                let mut next = oy;
+                while next < self.rows.end && under(next).0.end <= band.end() {
+                    next += 1;
                 }
+                for &(column, panel) in self.panels {
+                    for oy in oy..next {
+                        let (rows, taps) = under(oy);
+                        self.row(isa, (column, panel), oy, band.row(rows.start), taps);
+                    }
+                }
+                oy = next;
             }
         }
     }
 }
 
 impl Conv<'_> {
+    /// One row of the output, in the columns of one panel; `top` is the first row of the map that
+    /// the kernel covers, and `first_tap` to `last_tap` are the kernel's rows that lie on the map.
+    ///
+    /// # Safety
+    /// The output must have this row and these columns, and the band the rows under the kernel.
+    #[inline(always)]
+    unsafe fn row<I: Isa>(
+        &self,
+        isa: I,
+        (column, panel): (usize, Panel),
+        oy: usize,
+        top: *const f32,
+        (first_tap, last_tap): (usize, usize),
+    ) {
+        let factors = self.kernel.1 * self.channels;
+        // Rows of the kernel that hang over the map are left out of the sum: the order of the
+        // factors puts them first or last.
+        let (skipped, k) = (first_tap * factors, (last_tap - first_tap) * factors);
+        let row_len = (self.input.1 + 2 * self.padding.1) * self.channels;
+        let above = self.padding.0.saturating_sub(oy * self.stride);
+        let a = Pixels {
+            data: top.wrapping_sub(above * row_len),
+            ld: self.stride * self.channels,
+            count: self.y.width,
+        };
+        let start = oy * self.y.width;
+        // SAFETY: the caller vouches for the output and for what is read.
+        unsafe {
+            let add = if self.y.add.is_null() {
+                self.y.add
+            } else {
+                self.y.add.add(start * self.y.add_ld + column)
+            };
+            let data = self.y.data.add(start * self.y.ld + column);
+            isa.run(Gemm {
+                a,
+                panel: panel.part(skipped, k, I::LANES),
+                c: Target { data, add, ..self.y },
+                addressing: Gather(self.offsets.as_ptr().add(skipped)),
+            });
+        }
+    }
+
     /// Copies the map's row `row` to `to`.
     ///
     /// # Safety

@@ -1,9 +1,11 @@
-//! Mean pooling: 2x2 windows, and whole maps.
+//! Mean pooling: windows, and whole maps.
 
 use std::ops::Range;
 
+use super::depthwise::rows_under;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
+use crate::plan::Window;
 
 /// Means of 2x2 windows with stride 2; an odd last row or column is left out.
 pub(crate) struct AvgPool2x2 {
@@ -43,6 +45,74 @@ impl Op for AvgPool2x2 {
                     }
                     channel += I::LANES;
                 }
+            }
+        }
+    }
+}
+
+/// Means of windows of any kind.
+pub(crate) struct AvgPool {
+    pub(crate) x: *const f32,
+    pub(crate) y: *mut f32,
+    pub(crate) channels: usize,
+    /// Height and width of the input.
+    pub(crate) input: (usize, usize),
+    /// Width of the output.
+    pub(crate) width: usize,
+    pub(crate) window: Window,
+    /// Whether the zeros of the padding are pixels too.
+    pub(crate) count_padding: bool,
+    /// Output rows to compute.
+    pub(crate) rows: Range<usize>,
+}
+
+impl Op for AvgPool {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Window { kernel: (kh, kw), stride, padding, .. } = self.window;
+        for oy in self.rows.clone() {
+            let (rows, _) = rows_under(oy, kh, stride, padding.0, self.input.0);
+            for ox in 0..self.width {
+                let (columns, _) = rows_under(ox, kw, stride, padding.1, self.input.1);
+                let y = self.y.wrapping_add((oy * self.width + ox) * self.channels);
+                // SAFETY: the maps have these sizes.
+                unsafe { self.window_of(isa, rows.clone(), columns, y) };
+            }
+        }
+    }
+}
+
+impl AvgPool {
+    /// The mean over some rows and columns, at least one of each.
+    ///
+    /// # Safety
+    /// The map must have them, and `y` room for all channels.
+    #[inline(always)]
+    unsafe fn window_of<I: Isa>(
+        &self,
+        isa: I,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        y: *mut f32,
+    ) {
+        let (kh, kw) = self.window.kernel;
+        let pixels = if self.count_padding { kh * kw } else { rows.len() * columns.len() };
+        let scale = isa.splat(1.0 / pixels as f32);
+        for channel in (0..self.channels).step_by(I::LANES) {
+            let lanes = I::LANES.min(self.channels - channel);
+            let mut sum = isa.splat(0.0);
+            // SAFETY: as the caller's.
+            unsafe {
+                for row in rows.clone() {
+                    for column in columns.clone() {
+                        let pixel = row * self.input.1 + column;
+                        let x = self.x.add(pixel * self.channels + channel);
+                        sum = isa.add(sum, load_lanes(isa, x, lanes));
+                    }
+                }
+                store_lanes(isa, y.add(channel), isa.mul(sum, scale), lanes);
             }
         }
     }

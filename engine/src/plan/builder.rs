@@ -1,11 +1,16 @@
 //! Builds networks: checks operands, packs weights.
 
-use super::graph::{Ghost, Join, Network, Node, Op, Value, Window};
+mod heads;
+
+use std::sync::Arc;
+
+use super::graph::{Ghost, Join, Network, Node, Op, Value};
+use super::window::Window;
 use super::{PlanError, PlanOptions, Precision};
 use crate::buffer::Store;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Matrix, Packing};
+use crate::pack::{Filters, Kernels, Matrix, Packing};
 
 /// Weights and biases of a convolution into which batch-norm is folded.
 pub type Folded<'a> = (&'a [f32], &'a [f32]);
@@ -24,7 +29,7 @@ impl NetworkBuilder {
     /// A network whose input has `channels` channels, and that input.
     pub fn new(options: &PlanOptions, channels: usize) -> (Self, Value) {
         let isa = options.isa.unwrap_or_else(AnyIsa::best);
-        let input = Node { op: Op::Input, channels, vector: false };
+        let input = Node { op: Op::Input, channels, vector: false, repeats: None };
         let precision = options.precision;
         let calibration = options.calibration.clone().filter(|_| precision == Precision::Int8);
         let network =
@@ -57,22 +62,11 @@ impl NetworkBuilder {
         window.check("conv")?;
         self.expect("conv", self.is_map(x) || x == Value(0), "a map")?;
         let (c, n) = (self.channels(x), bias.len());
-        let taps = window.kernel.0.saturating_mul(window.kernel.1);
         self.expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
-        let len = n.saturating_mul(c).saturating_mul(taps);
-        PlanError::expect_len("weights of a convolution", len, weights.len())?;
-        // From [n, c, taps] to [n, taps, c]: the order in which a pixel's channels lie.
-        let mut ordered = vec![0.0; weights.len()];
-        for (from, to) in weights.chunks_exact(c * taps).zip(ordered.chunks_exact_mut(c * taps)) {
-            for (channel, filter) in from.chunks_exact(taps).enumerate() {
-                for (tap, value) in filter.iter().enumerate() {
-                    to[tap * c + channel] = *value;
-                }
-            }
-        }
         let isa = self.network.isa;
-        let shape = (n, c * taps);
-        let weights = Matrix::pack(&mut self.store, isa, Packing::F32, shape, &ordered, bias)?;
+        let from = (c, x == Value(0));
+        let weights = Kernels::pack(&mut self.store, isa, window, from, (weights, bias))?;
+        let weights = Arc::new(weights);
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
     }
 
@@ -91,7 +85,7 @@ impl NetworkBuilder {
         self.expect("pointwise", self.is_map(x), "a map")?;
         let fits = add.is_none_or(|add| self.is_map(add) && self.channels(add) == n);
         self.expect("pointwise", fits, "a map of the output's channels to add")?;
-        let weights = self.matrix(x, weights, bias)?;
+        let weights = Arc::new(self.matrix(x, weights, bias)?);
         Ok(self.push(Op::Pointwise { x, weights, activation, add }, n, false))
     }
 
@@ -109,7 +103,7 @@ impl NetworkBuilder {
         window.check("depthwise")?;
         self.expect("depthwise", self.is_map(x), "a map")?;
         let channels = self.channels(x);
-        let filters = self.filters(channels, window.kernel, weights)?;
+        let filters = Arc::new(self.filters(channels, window.kernel, weights)?);
         Ok(self.push(Op::Depthwise { x, filters, window, activation }, channels, false))
     }
 
@@ -196,14 +190,12 @@ impl NetworkBuilder {
         Ok(self.push(Op::Dfc { x, weights, horizontal, vertical }, n, false))
     }
 
-    /// Means of 2x2 windows with stride 2.
+    /// Means of 2x2 windows with stride 2; an odd last row or column is left out.
     ///
     /// # Errors
     /// An operand that is not a map.
     pub fn avg_pool2x2(&mut self, x: Value) -> Result<Value, PlanError> {
-        self.expect("avg-pool", self.is_map(x), "a map")?;
-        let channels = self.channels(x);
-        Ok(self.push(Op::AvgPool2x2 { x }, channels, false))
+        self.avg_pool(x, Window { padding: (0, 0), ..Window::same((2, 2), 2) }, false)
     }
 
     /// The mean of all pixels: a vector.
@@ -289,7 +281,7 @@ impl NetworkBuilder {
     }
 
     fn push(&mut self, op: Op, channels: usize, vector: bool) -> Value {
-        self.network.nodes.push(Node { op, channels, vector });
+        self.network.nodes.push(Node { op, channels, vector, repeats: None });
         Value(self.network.nodes.len() - 1)
     }
 }

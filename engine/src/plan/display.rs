@@ -63,7 +63,10 @@ impl Plan {
     /// Kernel size, stride, activation and what is fused.
     fn kernel(&self, step: &Step) -> String {
         match step.action {
-            Action::Compute(node) => self.network.nodes[node].op.kernel(true),
+            Action::Compute(node) => {
+                let kernel = self.network.nodes[node].op.kernel(true);
+                if step.grid.is_some() { kernel + " winograd" } else { kernel }
+            }
             Action::Module(node) => self.network.nodes[node].op.kernel(false),
             Action::Then(node) => self.network.nodes[node].op.then_kernel().unwrap_or_default(),
             Action::Export(_) => String::new(),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Calibration, PlanError, Precision};
+use super::resize::Resize;
+use super::window::Window;
+use super::{Calibration, Precision};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::pack::{Filters, Matrix};
+use crate::pack::{Affine, Filters, Kernels, Matrix};
 
 /// A map or vector inside a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,55 +17,17 @@ pub struct Value(pub(crate) usize);
 #[derive(Debug)]
 pub(crate) enum Op {
     Input,
-    Conv { x: Value, weights: Matrix, window: Window, activation: Activation },
-    Pointwise { x: Value, weights: Matrix, activation: Activation, add: Option<Value> },
-    Depthwise { x: Value, filters: Filters, window: Window, activation: Activation },
+    Conv { x: Value, weights: Arc<Kernels>, window: Window, activation: Activation },
+    Pointwise { x: Value, weights: Arc<Matrix>, activation: Activation, add: Option<Value> },
+    Depthwise { x: Value, filters: Arc<Filters>, window: Window, activation: Activation },
     Ghost(Box<Ghost>),
     Dfc { x: Value, weights: Matrix, horizontal: Filters, vertical: Filters },
-    AvgPool2x2 { x: Value },
+    AvgPool { x: Value, window: Window, count_padding: bool },
     GlobalPool { x: Value },
     Linear { x: Value, weights: Matrix, activation: Activation },
-}
-
-/// Kernel, stride and zero padding of a convolution: height, then width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Height and width of the kernel.
-    pub kernel: (usize, usize),
-    /// Step in both directions.
-    pub stride: usize,
-    /// Zeros on each side, fewer than the kernel has taps.
-    pub padding: (usize, usize),
-}
-
-impl Window {
-    /// A kernel of odd sides with the padding that keeps the size at stride 1.
-    pub fn same(kernel: (usize, usize), stride: usize) -> Self {
-        Self { kernel, stride, padding: (kernel.0 / 2, kernel.1 / 2) }
-    }
-
-    /// The output's height and width, if there is one.
-    pub(crate) fn output(&self, (height, width): (usize, usize)) -> Option<(usize, usize)> {
-        let side = |size: usize, padding: usize, kernel: usize| {
-            Some((size + 2 * padding).checked_sub(kernel)? / self.stride + 1)
-        };
-        Some((
-            side(height, self.padding.0, self.kernel.0)?,
-            side(width, self.padding.1, self.kernel.1)?,
-        ))
-    }
-
-    pub(crate) fn check(&self, operation: &'static str) -> Result<(), PlanError> {
-        let fits = |padding: usize, kernel: usize| padding < kernel;
-        if self.stride > 0
-            && fits(self.padding.0, self.kernel.0)
-            && fits(self.padding.1, self.kernel.1)
-        {
-            return Ok(());
-        }
-        let reason = format!("{self:?}: expected a stride, and less padding than kernel");
-        Err(PlanError::Operands { operation, reason })
-    }
+    Resize(Resize),
+    GroupNorm(GroupNorm),
+    Concat { parts: Vec<Value> },
 }
 
 /// A ghost module.
@@ -77,6 +41,16 @@ pub(crate) struct Ghost {
     pub(crate) join: Join,
     /// A depthwise convolution of the module's output, which nothing else reads.
     pub(crate) then: Option<(Filters, Window)>,
+}
+
+/// A group normalisation.
+#[derive(Debug)]
+pub(crate) struct GroupNorm {
+    pub(crate) x: Value,
+    pub(crate) groups: usize,
+    pub(crate) affine: Arc<Affine>,
+    pub(crate) epsilon: f32,
+    pub(crate) activation: Activation,
 }
 
 /// What a ghost module does with its features before they are stored.
@@ -102,15 +76,42 @@ impl Op {
                 };
                 (Some(ghost.x), ghost.scale, join)
             }
-            Self::Pointwise { x, add, .. } => (Some(x), add, None),
+            Self::Pointwise { x, add, .. } | Self::Resize(Resize { x, add, .. }) => {
+                (Some(x), add, None)
+            }
+            Self::Concat { .. } => (None, None, None),
             Self::Conv { x, .. }
             | Self::Depthwise { x, .. }
             | Self::Dfc { x, .. }
-            | Self::AvgPool2x2 { x }
+            | Self::AvgPool { x, .. }
             | Self::GlobalPool { x }
+            | Self::GroupNorm(GroupNorm { x, .. })
             | Self::Linear { x, .. } => (Some(x), None, None),
         };
-        [x, second, third].into_iter().flatten()
+        let parts = if let Self::Concat { parts } = self { parts.clone() } else { Vec::new() };
+        [x, second, third].into_iter().flatten().chain(parts)
+    }
+
+    /// The same operation with the same weights on another map, where there is that.
+    pub(crate) fn again(&self, x: Value) -> Option<Self> {
+        Some(match self {
+            Self::Conv { weights, window, activation, .. } => {
+                let (weights, window, activation) = (weights.clone(), *window, *activation);
+                Self::Conv { x, weights, window, activation }
+            }
+            Self::Pointwise { weights, activation, add: None, .. } => {
+                let (weights, activation) = (weights.clone(), *activation);
+                Self::Pointwise { x, weights, activation, add: None }
+            }
+            Self::Depthwise { filters, window, activation, .. } => {
+                let (filters, window, activation) = (filters.clone(), *window, *activation);
+                Self::Depthwise { x, filters, window, activation }
+            }
+            Self::GroupNorm(norm) => {
+                Self::GroupNorm(GroupNorm { x, affine: norm.affine.clone(), ..*norm })
+            }
+            _ => return None,
+        })
     }
 
     /// The kind's name in listings.
@@ -122,9 +123,12 @@ impl Op {
             Self::Depthwise { .. } => "depthwise",
             Self::Ghost(_) => "ghost",
             Self::Dfc { .. } => "dfc",
-            Self::AvgPool2x2 { .. } => "avg-pool",
+            Self::AvgPool { .. } => "avg-pool",
             Self::GlobalPool { .. } => "global-pool",
             Self::Linear { .. } => "linear",
+            Self::Resize(_) => "resize",
+            Self::GroupNorm(_) => "group-norm",
+            Self::Concat { .. } => "concat",
         }
     }
 
@@ -145,7 +149,14 @@ impl Op {
         match self {
             Self::Conv { window, activation, .. } | Self::Depthwise { window, activation, .. } => {
                 let (kh, kw) = window.kernel;
-                format!("{kh}x{kw}/{}{}", window.stride, act(activation))
+                let step = match window.dilation {
+                    1 => format!("/{}", window.stride),
+                    apart => format!("*{apart}"),
+                };
+                format!("{kh}x{kw}{step}{}", act(activation))
+            }
+            Self::AvgPool { window: Window { kernel: (kh, kw), stride, .. }, .. } => {
+                format!("{kh}x{kw}/{stride}")
             }
             Self::Pointwise { activation, add, .. } => {
                 format!("1x1{}{}", if add.is_some() { " +add" } else { "" }, act(activation))
@@ -166,32 +177,36 @@ impl Op {
                 format!("1x1,1x{},{}x1", horizontal.kernel.1, vertical.kernel.0)
             }
             Self::Linear { activation, .. } => act(activation).trim_start().to_owned(),
-            Self::AvgPool2x2 { .. } => "2x2/2".into(),
-            Self::Input | Self::GlobalPool { .. } => String::new(),
+            Self::Resize(resize) => resize.kernel(),
+            Self::GroupNorm(norm) => format!("{}{}", norm.groups, act(&norm.activation)),
+            Self::Input | Self::GlobalPool { .. } | Self::Concat { .. } => String::new(),
         }
     }
 
     /// The matrix that the first operand is multiplied with, but of a convolution with windows.
     pub(crate) fn matrix(&self) -> Option<&Matrix> {
         match self {
-            Self::Pointwise { weights, .. }
-            | Self::Dfc { weights, .. }
-            | Self::Linear { weights, .. } => Some(weights),
+            Self::Pointwise { weights, .. } => Some(weights),
+            Self::Dfc { weights, .. } | Self::Linear { weights, .. } => Some(weights),
             Self::Ghost(ghost) => Some(&ghost.primary),
             Self::Input
             | Self::Conv { .. }
             | Self::Depthwise { .. }
-            | Self::AvgPool2x2 { .. }
-            | Self::GlobalPool { .. } => None,
+            | Self::AvgPool { .. }
+            | Self::GlobalPool { .. }
+            | Self::Resize(_)
+            | Self::GroupNorm(_)
+            | Self::Concat { .. } => None,
         }
     }
 
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Conv { weights, .. }
-            | Self::Pointwise { weights, .. }
-            | Self::Linear { weights, .. } => weights.bytes(),
+            Self::Conv { weights, .. } => weights.bytes(),
+            Self::Pointwise { weights, .. } => weights.bytes(),
+            Self::Linear { weights, .. } => weights.bytes(),
+            Self::GroupNorm(norm) => norm.affine.bytes(),
             Self::Depthwise { filters, .. } => filters.bytes(),
             Self::Ghost(ghost) => {
                 let then = ghost.then.as_ref().map_or(0, |(filters, _)| filters.bytes());
@@ -200,7 +215,11 @@ impl Op {
             Self::Dfc { weights, horizontal, vertical, .. } => {
                 weights.bytes() + horizontal.bytes() + vertical.bytes()
             }
-            Self::Input | Self::AvgPool2x2 { .. } | Self::GlobalPool { .. } => 0,
+            Self::Input
+            | Self::AvgPool { .. }
+            | Self::GlobalPool { .. }
+            | Self::Resize(_)
+            | Self::Concat { .. } => 0,
         }
     }
 }
@@ -212,6 +231,8 @@ pub(crate) struct Node {
     pub(crate) channels: usize,
     /// Whether it is a vector: one pixel, whatever the input's size.
     pub(crate) vector: bool,
+    /// The node whose weights it shares, if they are not its own.
+    pub(crate) repeats: Option<usize>,
 }
 
 /// A network with packed weights, for any input size. Immutable, shared by plans and threads.
@@ -228,7 +249,7 @@ pub struct Network {
 impl Network {
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.nodes.iter().map(|node| node.op.bytes()).sum()
+        self.nodes.iter().filter(|node| node.repeats.is_none()).map(|node| node.op.bytes()).sum()
     }
 
     /// The precision of the large weights.

@@ -1,6 +1,7 @@
 //! What follows from an input size: the shapes of all values, and which of them wait for the batch.
 
-use super::graph::{Join, Network, Op, Value};
+use super::graph::{GroupNorm, Join, Network, Op, Value};
+use super::window::Window;
 use super::{PlanError, Shape};
 
 /// Elements of the largest map: tables of offsets have 32 bits.
@@ -14,12 +15,9 @@ pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, Plan
         let refuse = |reason: String| PlanError::Operands { operation: node.op.kind(), reason };
         let size = match &node.op {
             Op::Input => input.size(),
-            Op::Conv { x, window, .. } | Op::Depthwise { x, window, .. } => {
-                let shape = of(*x);
-                window.output(shape.size()).ok_or_else(|| {
-                    refuse(format!("a map of {shape} is too small for {window:?}"))
-                })?
-            }
+            Op::Conv { x, window, .. }
+            | Op::Depthwise { x, window, .. }
+            | Op::AvgPool { x, window, .. } => under(window, of(*x)).map_err(refuse)?,
             Op::Pointwise { x, add, .. } => {
                 let size = of(*x).size();
                 if let Some(add) = add.filter(|add| of(*add).size() != size) {
@@ -34,13 +32,21 @@ pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, Plan
                         return Err(refuse(format!("{} is added to {}", of(add), of(ghost.x))));
                     }
                     (_, None) => size,
-                    (_, Some((_, window))) => window.output(size).ok_or_else(|| {
-                        refuse(format!("a map of {} is too small for {window:?}", of(ghost.x)))
-                    })?,
+                    (_, Some((_, window))) => {
+                        let module = of(ghost.x).with_channels(node.channels);
+                        under(window, module).map_err(refuse)?
+                    }
                 }
             }
-            Op::Dfc { x, .. } => of(*x).size(),
-            Op::AvgPool2x2 { x } => (of(*x).height / 2, of(*x).width / 2),
+            Op::Dfc { x, .. } | Op::GroupNorm(GroupNorm { x, .. }) => of(*x).size(),
+            Op::Resize(resize) => resize.output(of).map_err(refuse)?,
+            Op::Concat { parts } => {
+                let size = of(parts[0]).size();
+                if let Some(other) = parts.iter().find(|part| of(**part).size() != size) {
+                    return Err(refuse(format!("{} beside {}", of(*other), of(parts[0]))));
+                }
+                size
+            }
             Op::GlobalPool { .. } | Op::Linear { .. } => (1, 1),
         };
         let shape = Shape { channels: node.channels, height: size.0, width: size.1 };
@@ -53,6 +59,16 @@ pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, Plan
         shapes.push(shape);
     }
     Ok(shapes)
+}
+
+/// Height and width of what a window makes of a map.
+fn under(window: &Window, shape: Shape) -> Result<(usize, usize), String> {
+    if window.span(shape.width, shape.channels).is_none_or(|len| len > LARGEST) {
+        return Err(format!("{window:?} is too large on a map of {shape}"));
+    }
+    window
+        .output(shape.size())
+        .ok_or_else(|| format!("a map of {shape} is too small for {window:?}"))
 }
 
 /// Which values are vectors that only fully connected layers read: those of all pictures are

@@ -32,6 +32,8 @@ impl Ranges<'_> {
             let slice = |at: *mut f32, len| std::slice::from_raw_parts(at.cast_const(), len);
             (slice(x, len), step.scale.map(|scale| slice(frame.at(scale, channels), channels)))
         };
-        self.result = self.calibration.observe(node, channels, values, scale);
+        // Weights that are shared have one way of rounding, that of the node that has them.
+        let owner = network.nodes[node].repeats.unwrap_or(node);
+        self.result = self.calibration.observe(owner, channels, values, scale);
     }
 }

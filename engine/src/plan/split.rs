@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::Shape;
 use super::graph::Op;
-use super::step::{Action, work};
-use crate::pack::Matrix;
+use super::step::Action;
+use crate::pack::{Filters, Matrix};
 
 /// The direction in which a step is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,14 @@ impl Split {
     /// By channels, where nothing else matters.
     pub(crate) fn channels(channels: usize, threads: usize) -> Self {
         Self { way: Way::Channels, parts: threads.min(channels).max(1) }
+    }
+
+    /// By tiles of a map, or by panels where there are few tiles: each part reads all weights then.
+    pub(crate) fn tiles(tiles: usize, matrix: &Matrix, threads: usize) -> Self {
+        let few = tiles < 32 * threads && matrix.panels.len() >= threads;
+        let (way, units) =
+            if few { (Way::Channels, matrix.panels.len()) } else { (Way::Rows, tiles) };
+        Self { way, parts: threads.min(units).max(1) }
     }
 
     /// The cheaper way for this operation, whose cost is that of the slowest part.
@@ -76,8 +84,13 @@ impl Split {
         let large = input.len() > CACHED;
         let (way, units) = match op {
             Op::Input => (Way::Rows, 1),
-            Op::Conv { .. } => (Way::Rows, output.height),
-            Op::AvgPool2x2 { .. } => (Way::Rows, output.height),
+            Op::Conv { weights, .. } => {
+                let weights = &weights.direct;
+                let way = choose(rows(output.height, 0), columns(weights), true);
+                (way, if way == Way::Rows { output.height } else { weights.panels.len() })
+            }
+            Op::AvgPool { .. } | Op::Resize(_) | Op::Concat { .. } => (Way::Rows, output.height),
+            Op::GroupNorm(norm) => (Way::Channels, norm.groups),
             Op::GlobalPool { .. } => (Way::Channels, output.channels.div_ceil(16)),
             Op::Depthwise { .. } => by_vectors,
             Op::Pointwise { weights, .. } => {
@@ -108,6 +121,36 @@ impl Split {
             }
         };
         Self { way, parts: parts.min(units).max(1) }
+    }
+}
+
+/// Multiply-adds for one picture.
+pub(super) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
+    match op {
+        Op::Conv { weights, .. } => output.pixels() * weights.direct.n * weights.direct.k,
+        Op::Pointwise { weights, .. } => output.pixels() * weights.n * weights.k,
+        Op::Linear { weights, .. } => weights.n * weights.k,
+        Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,
+        Op::Ghost(ghost) => {
+            let cheap = ghost.cheap.kernel.0 * ghost.cheap.kernel.1;
+            let cheap = (output.channels - ghost.primary.n) * cheap;
+            let module = input.pixels() * (ghost.primary.n * ghost.primary.k + cheap);
+            let taps = |(filters, _): &(Filters, _)| filters.kernel.0 * filters.kernel.1;
+            let then = output.len() * ghost.then.as_ref().map_or(0, taps);
+            match action {
+                Action::Module(_) => module,
+                Action::Then(_) => then,
+                _ => module + then,
+            }
+        }
+        Op::Dfc { weights, horizontal, vertical, .. } => {
+            output.len() * (weights.k + horizontal.kernel.1 + vertical.kernel.0)
+        }
+        Op::Resize(resize) => resize.work(output.len()),
+        Op::GroupNorm(_) => 3 * output.len(),
+        Op::Concat { .. } => output.len() / 4,
+        Op::AvgPool { window, .. } => output.len() * window.kernel.0 * window.kernel.1 / 4,
+        Op::Input | Op::GlobalPool { .. } => input.len() / 4,
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use super::Shape;
 use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
+use super::resize::nearest;
 use super::schedule::{ALIGNMENT, Arena};
-use super::split::Split;
-use crate::nhwc::{conv, dfc, gemm, ghost};
-use crate::pack::Filters;
+use super::split::{Split, work};
+use crate::nhwc::winograd::{self, Grid};
+use crate::nhwc::{conv, dfc, gemm, ghost, group_norm};
 
 /// Where a value lies while a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,10 @@ pub(crate) struct Step {
     pub(crate) words_scratch: usize,
     /// Runs of rows in which a part goes through, one behind the other.
     pub(crate) runs: usize,
+    /// What is concatenated: each map and its channels.
+    pub(crate) parts: Vec<(Place, usize)>,
+    /// How the map is cut where the convolution is Winograd's.
+    pub(crate) grid: Option<Grid>,
     /// Tables of the operation: offsets of a convolution, or nearest rows and columns of a gate.
     pub(crate) table: Vec<u32>,
     pub(crate) second_table: Vec<u32>,
@@ -95,8 +100,10 @@ impl Steps {
             let layout = Layout { network, places: &places, shapes, threads };
             match &node.op {
                 Op::Ghost(ghost)
-                    if ghost.then.is_some()
-                        && (ghost.scale.is_some() || !passes_by(shapes[ghost.x.0], shape)) =>
+                    if ghost.then.as_ref().is_some_and(|(_, window)| {
+                        let apart = ghost.scale.is_some() || window.dilation > 1;
+                        apart || !passes_by(shapes[ghost.x.0], shape)
+                    }) =>
                 {
                     let module = shapes[ghost.x.0].with_channels(shape.channels);
                     let start = arena.allocate(index, module.len());
@@ -144,14 +151,16 @@ impl Step {
             then_scratch: 0,
             words_scratch: 0,
             runs: 1,
+            parts: Vec::new(),
+            grid: None,
             table: Vec::new(),
             second_table: Vec::new(),
         }
     }
 }
 
-/// Whether the output of a ghost module without scale, whose panels come together, is too large to be read again from the nearer caches, and has
-/// rows enough to be divided while it passes by.
+/// Whether the output of a ghost module without scale, whose panels come together, is too large to
+/// be read again from the nearer caches, and has rows enough to be divided while it passes by.
 fn passes_by(input: Shape, output: Shape) -> bool {
     input.pixels() * output.channels > 160 << 10 && output.height >= 14
 }
@@ -195,12 +204,24 @@ impl Layout<'_> {
         let lanes = self.network.isa.lanes();
         let panel = gemm::panel_vectors(self.network.isa.registers()) * lanes;
         match op {
-            Op::Conv { window, .. } => {
-                let side = window.kernel.0.max(window.stride);
-                let (width, padding) = (input.width, window.padding.1);
-                let row_len = (width + 2 * padding) * input.channels;
-                step.table = conv::offsets(window.kernel, input.channels, (width, padding));
-                step.band_scratch = conv::scratch_len(input.height, row_len, side);
+            Op::Conv { weights, window, .. } => {
+                step.grid = weights.grid(output.size());
+                if let Some(grid) = step.grid {
+                    let channels = (input.channels, output.channels);
+                    step.band_scratch = winograd::scratch_len(grid.tiles, channels, lanes);
+                    step.split = Split::tiles(grid.tiles, &weights.points[0], self.threads);
+                } else {
+                    let side = window.reach().0.max(window.stride);
+                    let (width, padding) = (input.width, window.padding.1);
+                    let row_len = (width + 2 * padding) * input.channels;
+                    step.table = conv::offsets(
+                        window.kernel,
+                        input.channels,
+                        (width, padding),
+                        window.dilation,
+                    );
+                    step.band_scratch = conv::scratch_len(input.height, row_len, side);
+                }
             }
             Op::Ghost(ghost) => {
                 let kernel = ghost.cheap.kernel.0;
@@ -232,47 +253,23 @@ impl Layout<'_> {
                 step.band_scratch = dfc::scratch_len(output.size(), kernel, panel);
             }
             Op::Pointwise { add, .. } => step.join = add.as_ref().map(at),
+            Op::Resize(resize) => {
+                step.join = resize.add.as_ref().map(at);
+                let Shape { channels, height, width } = input;
+                step.table = resize.table(width, output.width, channels);
+                step.second_table = resize.table(height, output.height, width * channels);
+            }
+            Op::GroupNorm(_) => step.band_scratch = group_norm::scratch_len(input.channels),
+            Op::Concat { parts } => {
+                step.parts = parts.iter().map(|part| (at(part), of(part).channels)).collect();
+            }
             Op::Input
             | Op::Depthwise { .. }
-            | Op::AvgPool2x2 { .. }
+            | Op::AvgPool { .. }
             | Op::GlobalPool { .. }
             | Op::Linear { .. } => {}
         }
         step.plan_words(op);
         step
-    }
-}
-
-/// Where the nearest of `from` things of `len` elements begins for each of `to`, as PyTorch's
-/// `interpolate` with `size` has it.
-fn nearest(from: usize, to: usize, len: usize) -> Vec<u32> {
-    let scale = from as f32 / to as f32;
-    let nearest = |i: usize| ((i as f32 * scale) as usize).min(from - 1);
-    (0..to).map(|i| (nearest(i) * len) as u32).collect()
-}
-
-/// Multiply-adds for one picture.
-pub(crate) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usize {
-    match op {
-        Op::Conv { weights, .. } | Op::Pointwise { weights, .. } | Op::Linear { weights, .. } => {
-            output.pixels() * weights.n * weights.k
-        }
-        Op::Depthwise { filters, .. } => output.len() * filters.kernel.0 * filters.kernel.1,
-        Op::Ghost(ghost) => {
-            let cheap = ghost.cheap.kernel.0 * ghost.cheap.kernel.1;
-            let cheap = (output.channels - ghost.primary.n) * cheap;
-            let module = input.pixels() * (ghost.primary.n * ghost.primary.k + cheap);
-            let taps = |(filters, _): &(Filters, _)| filters.kernel.0 * filters.kernel.1;
-            let then = output.len() * ghost.then.as_ref().map_or(0, taps);
-            match action {
-                Action::Module(_) => module,
-                Action::Then(_) => then,
-                _ => module + then,
-            }
-        }
-        Op::Dfc { weights, horizontal, vertical, .. } => {
-            output.len() * (weights.k + horizontal.kernel.1 + vertical.kernel.0)
-        }
-        Op::Input | Op::AvgPool2x2 { .. } | Op::GlobalPool { .. } => input.len() / 4,
     }
 }

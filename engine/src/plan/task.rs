@@ -1,23 +1,16 @@
 //! One part of one step: from places to pointers, and to the kernel.
 
-use std::ops::Range;
-
 use super::graph::{Join, Network, Op};
+use super::product::product;
 use super::split::{Way, panels, share};
 use super::step::{Action, Place, Step};
 use crate::nhwc::activation::Activation;
-use crate::nhwc::conv::{Conv, Source};
-use crate::nhwc::depthwise::Depthwise;
 use crate::nhwc::dfc::Dfc;
-use crate::nhwc::gemm::{Dense, Gemm, Narrow, Panel, Pixels, ScalePanel, Stream, Target};
-use crate::nhwc::gemv::Gemv;
+use crate::nhwc::gemm::{Panel, ScalePanel, Target};
 use crate::nhwc::ghost::{self, Ghost};
-use crate::nhwc::pool::{AvgPool2x2, GlobalPool};
+use crate::nhwc::pool::GlobalPool;
 use crate::nhwc::transpose;
 use crate::pack::Matrix;
-
-/// Pixels whose rows stay in the first cache while the panels pass over them, in elements.
-const BLOCK_LEN: usize = 6 << 10;
 
 /// Where one picture's memory lies while a plan runs.
 #[derive(Clone, Copy)]
@@ -91,22 +84,9 @@ impl Step {
         };
         match node {
             Op::Input => {}
-            Op::Conv { weights, window, activation, .. } => isa.run(Conv {
-                x: match self.x {
-                    Place::Input => Source::Planes(x),
-                    _ => Source::Pixels(x),
-                },
-                channels: input.channels,
-                input: input.size(),
-                kernel: window.kernel,
-                stride: window.stride,
-                padding: window.padding,
-                offsets: &self.table,
-                panels: &weights.panels[columns(weights)],
-                y: Target::dense(y, output.channels, output.width, *activation),
-                rows,
-                scratch,
-            }),
+            Op::Conv { weights, window, activation, .. } => {
+                self.convolve(isa, weights, *window, *activation, (x, y), (part, parts), scratch);
+            }
             Op::Pointwise { weights, activation, .. } => {
                 let mut c = Target::dense(y, output.channels, usize::MAX, *activation);
                 if let Some(add) = self.join {
@@ -133,32 +113,14 @@ impl Step {
                 // SAFETY: as the caller's.
                 unsafe { product(weights, columns(weights), x, 0..count, c, words) }
             }
-            Op::Depthwise { filters, window, activation, .. } => isa.run(Depthwise {
-                x,
-                y,
-                channels: input.channels,
-                input: input.size(),
-                output: output.size(),
-                padding: window.padding,
-                filter: filters.filter(window.stride),
-                activation: *activation,
-                rows,
-                vectors: vectors(input.channels),
-            }),
+            Op::Depthwise { filters, window, activation, .. } => {
+                let part = (rows, vectors(input.channels));
+                self.depthwise(isa, filters, *window, *activation, (x, y), part);
+            }
             Op::Ghost(module) if matches!(self.action, Action::Then(_)) => {
                 let Some((filters, window)) = &module.then else { return };
-                isa.run(Depthwise {
-                    x,
-                    y,
-                    channels: input.channels,
-                    input: input.size(),
-                    output: output.size(),
-                    padding: window.padding,
-                    filter: filters.filter(window.stride),
-                    activation: Activation::Identity,
-                    rows,
-                    vectors: vectors(input.channels),
-                });
+                let (part, none) = ((rows, vectors(input.channels)), Activation::Identity);
+                self.depthwise(isa, filters, *window, none, (x, y), part);
             }
             Op::Ghost(module) => {
                 let then = match (&module.then, self.action) {
@@ -232,8 +194,14 @@ impl Step {
                     });
                 }
             }
-            Op::AvgPool2x2 { .. } => {
-                isa.run(AvgPool2x2 { x, y, channels: input.channels, width: input.width, rows });
+            Op::Resize(resize) => self.resize(isa, resize, (x, y), frame, rows),
+            Op::GroupNorm(norm) => self.group_norm(isa, norm, (x, y), (part, parts), scratch),
+            Op::Concat { .. } => {
+                // SAFETY: as the caller's.
+                unsafe { self.concat(y, frame, share(output.pixels(), part, parts)) }
+            }
+            Op::AvgPool { window, count_padding, .. } => {
+                self.avg_pool(isa, *window, *count_padding, (x, y), rows);
             }
             Op::GlobalPool { .. } => isa.run(GlobalPool {
                 x,
@@ -264,65 +232,5 @@ impl Step {
                 transpose::to_planes(x, y, channels, self.output.pixels(), channel_range);
             }
         }
-    }
-}
-
-/// Pixels that go through a matrix product together: their rows stay in the nearest cache.
-pub(super) fn block_pixels(k: usize) -> usize {
-    (BLOCK_LEN / k.max(1)).clamp(28, 168)
-}
-
-/// A matrix product of some pixels and panels, in blocks of pixels that stay in the cache.
-///
-/// # Safety
-/// `x` and `c` must have these pixels, and `to` room for a block where the matrix takes words.
-unsafe fn product(
-    matrix: &Matrix,
-    panels: Range<usize>,
-    x: *const f32,
-    pixels: Range<usize>,
-    c: Target,
-    to: *mut f32,
-) {
-    let Matrix { isa, k, words, .. } = *matrix;
-    let panels = &matrix.panels[panels];
-    let narrow = |x: *const f32, count: usize| match words {
-        None => (x, k),
-        Some(words) => {
-            let scale = std::ptr::null();
-            words.run(isa, Narrow { x, scale, k, count, words, to });
-            (to.cast_const(), words.per_pixel(k))
-        }
-    };
-    if pixels.len() == 1 && c.add.is_null() {
-        let (x, _) = narrow(x.wrapping_add(pixels.start * k), 1);
-        let (y, activation) = (c.data.wrapping_add(pixels.start * c.ld), c.activation);
-        return match words {
-            None => isa.run(Gemv { x, y, panels, activation }),
-            Some(words) => words.run(isa, Stream { x, y, panels, activation }),
-        };
-    }
-    let block = block_pixels(k);
-    let mut first = pixels.start;
-    while first < pixels.end {
-        let count = block.min(pixels.end - first);
-        let (data, ld) = narrow(x.wrapping_add(first * k), count);
-        for &(column, panel) in panels {
-            // SAFETY: inside what the caller vouches for.
-            unsafe {
-                let a = Pixels { data, ld, count };
-                let c = Target {
-                    data: c.data.add(first * c.ld + column),
-                    add: c.add.wrapping_add(if c.add.is_null() {
-                        0
-                    } else {
-                        first * c.add_ld + column
-                    }),
-                    ..c
-                };
-                isa.run(Gemm { a, panel, c, addressing: Dense });
-            }
-        }
-        first += count;
     }
 }

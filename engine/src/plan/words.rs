@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::graph::{Network, Op};
+use super::product::block_pixels;
 use super::split::{Way, share};
 use super::step::{Action, Step};
-use super::task::{Frame, block_pixels};
+use super::task::Frame;
 use crate::nhwc::depthwise::rows_under;
 use crate::nhwc::gemm::Narrow;
 use crate::pack::Matrix;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use engine::plan::{Activation, Join, NetworkBuilder, PlanError, PlanOptions, Value, Window};
+use engine::plan::{
+    Activation, Extent, Interpolation, Join, NetworkBuilder, PlanError, PlanOptions, Value, Window,
+};
 
 const NONE: Activation = Activation::Identity;
 
@@ -63,6 +65,12 @@ fn operands_of_another_kind() {
         assert_eq!(operands(b.dfc(x, w, (5, w), (5, w))), "dfc: expected a map");
         assert_eq!(operands(b.avg_pool2x2(x)), "avg-pool: expected a map");
         assert_eq!(operands(b.global_pool(x)), "global-pool: expected a map");
+        assert_eq!(operands(b.group_norm(x, 1, w, 0.0, NONE)), "group-norm: expected a map");
+        assert_eq!(operands(b.concat(&[map, x])), "concat: expected one map or more");
+        let again = operands(b.repeat(map, x));
+        assert_eq!(again, "repeat: expected a map of the same channels");
+        let sum = operands(b.activation(map, Some(x), NONE));
+        assert_eq!(sum, "resize: expected a map of the same channels to add");
         let ghost = b.ghost((x, None), 4, w, ((3, 3), w), NONE, Join::None);
         assert_eq!(operands(ghost), "ghost: expected a map");
     }
@@ -123,20 +131,62 @@ fn a_convolution_behind_something_else_than_the_last_ghost_module() {
 }
 
 #[test]
+fn what_heads_cannot_have() {
+    let (mut b, input, map, vector) = builder();
+    let resize = |b: &mut NetworkBuilder, x, extent| {
+        operands(b.resize(x, extent, Interpolation::Nearest, None, NONE))
+    };
+    let like = Extent::Like(map);
+    assert_eq!(resize(&mut b, input, like), "resize: expected a map or a vector");
+    let none = Extent::Times(0);
+    assert_eq!(resize(&mut b, map, none), "resize: expected a factor of at least one");
+    let (ones, many): (&[f32], &[f32]) = (&[1.0; 4], &[1.0; 5]);
+    for groups in [0, 3, 5, 8] {
+        let error = operands(b.group_norm(map, groups, (ones, ones), 1e-5, NONE));
+        assert_eq!(error, "group-norm: expected groups that divide the channels");
+    }
+    assert_eq!(length(b.group_norm(map, 2, (many, ones), 1e-5, NONE)), (4, 5));
+    assert_eq!(length(b.group_norm(map, 2, (ones, many), 1e-5, NONE)), (4, 5));
+    assert_eq!(operands(b.concat(&[])), "concat: expected one map or more");
+    let same = Window::same((3, 3), 1);
+    assert_eq!(operands(b.avg_pool(vector, same, true)), "avg-pool: expected a map");
+    let error = operands(b.avg_pool(map, Window::dilated((3, 3), 2), true));
+    assert_eq!(error, "avg-pool: expected a window without dilation");
+    let pooled = b.avg_pool2x2(map).unwrap();
+    let added = b.pointwise(map, (&[0.0; 16], &[0.0; 4]), NONE, Some(map)).unwrap();
+    for value in [vector, pooled, added] {
+        let error = operands(b.repeat(value, map));
+        assert_eq!(error, "repeat: expected a value that a convolution or a group-norm made");
+    }
+    let wide = b.pointwise(map, (&[0.0; 20], &[0.0; 5]), NONE, None).unwrap();
+    assert_eq!(operands(b.repeat(wide, wide)), "repeat: expected a map of the same channels");
+}
+
+#[test]
 fn windows_that_are_none() {
     let (mut b, input, map, _) = builder();
     let w: (&[f32], &[f32]) = (&[0.0; 36], &[0.0; 4]);
     let windows = [
-        Window { kernel: (3, 3), stride: 0, padding: (1, 1) },
-        Window { kernel: (3, 3), stride: 1, padding: (3, 1) },
-        Window { kernel: (3, 3), stride: 1, padding: (1, usize::MAX) },
-        Window { kernel: (0, 3), stride: 1, padding: (0, 0) },
+        Window { kernel: (3, 3), stride: 0, padding: (1, 1), dilation: 1 },
+        Window { kernel: (3, 3), stride: 1, padding: (3, 1), dilation: 1 },
+        Window { kernel: (3, 3), stride: 1, padding: (1, usize::MAX), dilation: 1 },
+        Window { kernel: (0, 3), stride: 1, padding: (0, 0), dilation: 1 },
+        Window { dilation: 0, ..Window::same((3, 3), 1) },
+        Window { dilation: 2, ..Window::same((3, 3), 1) },
+        Window { stride: 2, ..Window::dilated((3, 3), 2) },
+        Window { padding: (4, 2), ..Window::dilated((3, 3), 2) },
+        Window::dilated((2, 3), 2),
+        Window::dilated((3, 3), usize::MAX),
+        Window::dilated((3, 3), 1 << 30),
+        Window::same((3, 3), usize::MAX),
+        Window::same((usize::MAX, 3), 1),
     ];
     for window in windows {
         let expected = "expected a stride, and less padding than kernel";
         assert!(operands(b.conv(input, window, w, NONE)).contains(expected));
         assert!(operands(b.depthwise(map, window, w, NONE)).contains(expected));
         assert!(operands(b.then_depthwise(map, window, w)).contains(expected));
+        assert!(operands(b.avg_pool(map, window, true)).contains(expected));
     }
 }
 
@@ -151,6 +201,12 @@ fn values_of_another_network() {
     operands(b.ghost((map, Some(foreign)), 3, w, ((1, 1), w), NONE, Join::None));
     operands(b.ghost((map, None), 3, w, ((1, 1), w), NONE, Join::Gate(foreign)));
     operands(b.then_depthwise(foreign, Window::same((1, 1), 1), w));
+    operands(b.resize(map, Extent::Like(foreign), Interpolation::Nearest, None, NONE));
+    operands(b.resize(foreign, Extent::Times(1), Interpolation::Nearest, None, NONE));
+    operands(b.concat(&[map, foreign]));
+    operands(b.avg_pool(foreign, Window::same((1, 1), 1), true));
+    operands(b.repeat(foreign, map));
+    operands(b.repeat(map, foreign));
 }
 
 #[test]
@@ -174,7 +230,7 @@ fn kernels_whose_size_overflows() {
     let side = 1 << (usize::BITS / 2);
     let w: (&[f32], &[f32]) = (&[], &[0.0; 4]);
     for kernel in [(side, side), (usize::MAX, 3), (3, usize::MAX)] {
-        let window = Window { kernel, stride: 1, padding: (0, 0) };
+        let window = Window { kernel, stride: 1, padding: (0, 0), dilation: 1 };
         assert!(b.conv(input, window, w, NONE).is_err());
         assert!(b.depthwise(map, window, w, NONE).is_err());
     }

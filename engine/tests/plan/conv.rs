@@ -4,7 +4,7 @@ use engine::plan::{Activation, Window};
 use proptest::prelude::*;
 
 use crate::check::check;
-use crate::model::{INPUT, Model};
+use crate::model::{INPUT, Joint, Model};
 use crate::strategies::{activations, cases, channels, windows_that_fit};
 
 fn of_input(channels: usize, window: Window, n: usize, activation: Activation) -> Model {
@@ -25,12 +25,40 @@ fn stems() {
     }
 }
 
+/// Enough channels for Winograd's filtering, which has no way to read planes.
+#[test]
+fn many_planes() {
+    check(&of_input(20, Window::same((3, 3), 1), 18, Activation::Relu), (12, 13));
+}
+
 #[test]
 fn strides_that_skip_rows() {
     for kernel in [(1, 1), (2, 2), (1, 3)] {
-        let window = Window { kernel, stride: 5, padding: (0, 0) };
+        let window = Window { kernel, stride: 5, padding: (0, 0), dilation: 1 };
         check(&of_input(2, window, 9, Activation::Identity), (23, 16));
     }
+}
+
+/// The branches of DeepLabV3's pyramid, also with taps that are farther apart than the map is wide.
+#[test]
+fn dilated() {
+    for apart in [2, 3, 6, 12, 18] {
+        let (mut model, x) = Model::with_map(20);
+        let dense = model.conv(x, Window::dilated((3, 3), apart), 9, Activation::Relu);
+        let deep = model.depthwise(x, Window::dilated((5, 3), apart), Activation::Identity);
+        let ghost = model.ghost((x, None), (10, 20), 3, Activation::Relu, Joint::None);
+        model.then_depthwise(Window::dilated((3, 3), apart));
+        model.outputs = vec![dense, deep, ghost];
+        for size in [(1, 1), (7, 9), (33, 30)] {
+            check(&model, size);
+        }
+    }
+    // A large ghost module, which a window without dilation would pass by.
+    let (mut model, x) = Model::with_map(16);
+    let ghost = model.ghost((x, None), (40, 80), 3, Activation::Relu, Joint::None);
+    model.then_depthwise(Window::dilated((3, 3), 4));
+    model.outputs = vec![ghost];
+    check(&model, (48, 50));
 }
 
 #[test]

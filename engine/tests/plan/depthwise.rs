@@ -20,7 +20,7 @@ fn every_kernel_stride_and_padding() {
     for kernel in [(3, 3), (5, 5), (1, 5), (5, 1), (7, 7), (2, 2), (1, 1), (4, 3)] {
         for stride in [1, 2, 3] {
             for padding in [(0, 0), (kernel.0 / 2, kernel.1 / 2), (kernel.0 - 1, kernel.1 - 1)] {
-                let window = Window { kernel, stride, padding };
+                let window = Window { kernel, stride, padding, dilation: 1 };
                 for size in [(1, 1), (2, 5), (7, 7), (11, 8)] {
                     if output_size(window, size).is_some() {
                         check(&depthwise(11, window, Activation::Identity), size);

@@ -137,8 +137,8 @@ fn a_depthwise_convolution_behind_a_large_module() {
     let windows = [
         Window::same((3, 3), 2),
         Window::same((5, 5), 2),
-        Window { kernel: (2, 3), stride: 3, padding: (1, 0) },
-        Window { kernel: (1, 1), stride: 3, padding: (0, 0) },
+        Window { kernel: (2, 3), stride: 3, padding: (1, 0), dilation: 1 },
+        Window { kernel: (1, 1), stride: 3, padding: (0, 0), dilation: 1 },
     ];
     for window in windows {
         for (kind, scale) in [(Kind::None, false), (Kind::Add, false), (Kind::Gate, true)] {

@@ -1,8 +1,11 @@
 //! A plan's listing: every step with its kernel, shapes, work and place.
 
-use engine::plan::{Activation, PlanOptions, Window};
+use engine::plan::{Activation, Interpolation, PlanOptions, Window};
 
+use crate::layer::Size;
 use crate::model::{INPUT, Joint, Model};
+
+const NONE: Activation = Activation::Identity;
 
 fn model() -> Model {
     let mut model = Model::new(3);
@@ -98,10 +101,42 @@ fn counts_multiply_adds() {
         8 * 5 * 16 * 3,              // the last one
         16 * 10,                     // the classifier
     ];
-    // Poolings count as a quarter of their input.
-    let poolings = [pixels * 16, pixels * 24, 8 * 5 * 16].map(|len| len / 4);
+    // Poolings count as a quarter of what they read.
+    let poolings = [7 * 5 * 16 * 4, pixels * 24, 8 * 5 * 16].map(|len| len / 4);
     let expected = convolutions.iter().chain(&poolings).sum::<usize>();
     assert_eq!(plan.multiply_adds(), expected);
+}
+
+#[test]
+fn lists_what_heads_add() {
+    let mut model = Model::new(3);
+    let stem = model.conv(INPUT, Window::same((3, 3), 2), 16, Activation::Relu);
+    let tower = model.conv(stem, Window::same((3, 3), 1), 16, Activation::Relu);
+    let normal = model.group_norm(tower, 8, Activation::Relu);
+    let again = model.repeat(tower, normal);
+    let sum = model.activation(again, Some(stem), Activation::Sigmoid);
+    let up = model.resize(sum, Size::Times(2), Interpolation::BilinearCorners, None, NONE);
+    let down = model.resize(up, Size::Like(sum), Interpolation::Nearest, Some(sum), NONE);
+    let all = model.concat(&[down, sum]);
+    model.outputs = vec![all];
+    let network = model.network(&PlanOptions::default()).unwrap();
+    let options = PlanOptions::default().with_threads(1);
+    let listing = network.plan([1, 3, 40, 32], &options).unwrap().to_string();
+    let steps = [
+        "conv 3x3/2 relu 40x32x3 20x16x16 0.14",
+        "conv 3x3/1 relu winograd 20x16x16 20x16x16 0.74",
+        "group-norm 8 relu 20x16x16 20x16x16 0.02",
+        "conv 3x3/1 relu winograd 20x16x16 20x16x16 0.74",
+        "resize same +add sigmoid 20x16x16 20x16x16",
+        "resize corners 20x16x16 40x32x16 0.08",
+        "resize nearest +add 40x32x16 20x16x16",
+        "concat 20x16x16 20x16x32",
+        "export 20x16x32 20x16x32",
+    ];
+    for (index, (line, step)) in listing.lines().skip(2).zip(steps).enumerate() {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.starts_with(&format!("{index} {step}")), "{line} is not {step}; {listing}");
+    }
 }
 
 /// Division over threads is shown, and a large module and its convolution are one step.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use engine::plan::{
-    Activation, Join, Network, NetworkBuilder, PlanError, PlanOptions, Value, Window,
+    Activation, Interpolation, Network, NetworkBuilder, PlanError, PlanOptions, Value, Window,
 };
 
+use crate::layer::{Ghost, Layer, Size};
 use crate::oracle::{Map, Parameters};
 
 /// A value: the input, or the result of a layer.
@@ -20,36 +21,6 @@ pub(crate) enum Joint {
     None,
     Add(Id),
     Gate(Id),
-}
-
-#[derive(Debug)]
-enum Layer {
-    Conv(Id, Window, Parameters, Activation),
-    Pointwise(Id, Parameters, Activation, Option<Id>),
-    Depthwise(Id, Window, Parameters, Activation),
-    Ghost(Box<Ghost>),
-    Dfc {
-        x: Id,
-        primary: Parameters,
-        horizontal: (usize, Parameters),
-        vertical: (usize, Parameters),
-    },
-    AvgPool2x2(Id),
-    GlobalPool(Id),
-    Linear(Id, Parameters, Activation),
-}
-
-#[derive(Debug)]
-struct Ghost {
-    x: Id,
-    scale: Option<Id>,
-    channels: usize,
-    primary: Parameters,
-    kernel: usize,
-    cheap: Parameters,
-    activation: Activation,
-    joint: Joint,
-    then: Option<(Window, Parameters)>,
 }
 
 /// A network.
@@ -135,6 +106,10 @@ impl Model {
         self.push(self.channels[x], Layer::AvgPool2x2(x))
     }
 
+    pub(crate) fn avg_pool(&mut self, x: Id, window: Window, count_padding: bool) -> Id {
+        self.push(self.channels[x], Layer::AvgPool(x, window, count_padding))
+    }
+
     pub(crate) fn global_pool(&mut self, x: Id) -> Id {
         self.push(self.channels[x], Layer::GlobalPool(x))
     }
@@ -142,6 +117,37 @@ impl Model {
     pub(crate) fn linear(&mut self, x: Id, n: usize, activation: Activation) -> Id {
         let parameters = self.parameters(n, self.channels[x]);
         self.push(n, Layer::Linear(x, parameters, activation))
+    }
+
+    pub(crate) fn resize(
+        &mut self,
+        x: Id,
+        size: Size,
+        interpolation: Interpolation,
+        add: Option<Id>,
+        activation: Activation,
+    ) -> Id {
+        self.push(self.channels[x], Layer::Resize(x, size, interpolation, add, activation))
+    }
+
+    pub(crate) fn activation(&mut self, x: Id, add: Option<Id>, activation: Activation) -> Id {
+        self.resize(x, Size::Times(1), Interpolation::Nearest, add, activation)
+    }
+
+    pub(crate) fn group_norm(&mut self, x: Id, groups: usize, activation: Activation) -> Id {
+        let parameters = self.parameters(self.channels[x], 1);
+        self.push(self.channels[x], Layer::GroupNorm(x, groups, parameters, activation))
+    }
+
+    pub(crate) fn concat(&mut self, parts: &[Id]) -> Id {
+        let channels = parts.iter().map(|part| self.channels[*part]).sum();
+        self.push(channels, Layer::Concat(parts.to_vec()))
+    }
+
+    /// On `x`, what made `like`: a convolution or a group normalisation.
+    pub(crate) fn repeat(&mut self, like: Id, x: Id) -> Id {
+        let layer = Box::new(self.layers[like - 1].on(x));
+        self.push(self.channels[like], Layer::Repeat(like, x, layer))
     }
 
     fn parameters(&mut self, outputs: usize, factors: usize) -> Parameters {
@@ -182,117 +188,5 @@ impl Model {
             values.push(layer.oracle(&values));
         }
         self.outputs.iter().map(|output| values[*output].clone()).collect()
-    }
-}
-
-impl Layer {
-    fn parameters(&mut self) -> Vec<&mut Parameters> {
-        match self {
-            Self::Conv(_, _, parameters, _)
-            | Self::Pointwise(_, parameters, _, _)
-            | Self::Depthwise(_, _, parameters, _)
-            | Self::Linear(_, parameters, _) => vec![parameters],
-            Self::Ghost(ghost) => {
-                let then = ghost.then.as_mut().map(|(_, parameters)| parameters);
-                [&mut ghost.primary, &mut ghost.cheap].into_iter().chain(then).collect()
-            }
-            Self::Dfc { primary, horizontal, vertical, .. } => {
-                vec![primary, &mut horizontal.1, &mut vertical.1]
-            }
-            Self::AvgPool2x2(_) | Self::GlobalPool(_) => Vec::new(),
-        }
-    }
-
-    fn build(&self, builder: &mut NetworkBuilder, values: &[Value]) -> Result<Value, PlanError> {
-        match self {
-            Self::Conv(x, window, parameters, activation) => {
-                builder.conv(values[*x], *window, parameters.folded(), *activation)
-            }
-            Self::Pointwise(x, parameters, activation, add) => {
-                let add = add.map(|add| values[add]);
-                builder.pointwise(values[*x], parameters.folded(), *activation, add)
-            }
-            Self::Depthwise(x, window, parameters, activation) => {
-                builder.depthwise(values[*x], *window, parameters.folded(), *activation)
-            }
-            Self::Ghost(ghost) => {
-                let join = match ghost.joint {
-                    Joint::None => Join::None,
-                    Joint::Add(map) => Join::Add(values[map]),
-                    Joint::Gate(map) => Join::Gate(values[map]),
-                };
-                let made = builder.ghost(
-                    (values[ghost.x], ghost.scale.map(|scale| values[scale])),
-                    ghost.channels,
-                    ghost.primary.folded(),
-                    ((ghost.kernel, ghost.kernel), ghost.cheap.folded()),
-                    ghost.activation,
-                    join,
-                )?;
-                match &ghost.then {
-                    None => Ok(made),
-                    Some((window, parameters)) => {
-                        builder.then_depthwise(made, *window, parameters.folded())
-                    }
-                }
-            }
-            Self::Dfc { x, primary, horizontal, vertical } => builder.dfc(
-                values[*x],
-                primary.folded(),
-                (horizontal.0, horizontal.1.folded()),
-                (vertical.0, vertical.1.folded()),
-            ),
-            Self::AvgPool2x2(x) => builder.avg_pool2x2(values[*x]),
-            Self::GlobalPool(x) => builder.global_pool(values[*x]),
-            Self::Linear(x, parameters, activation) => {
-                builder.linear(values[*x], parameters.folded(), *activation)
-            }
-        }
-    }
-
-    fn oracle(&self, values: &[Map]) -> Map {
-        match self {
-            Self::Conv(x, window, parameters, activation) => {
-                values[*x].conv(*window, parameters).activate(*activation)
-            }
-            Self::Pointwise(x, parameters, activation, add) => {
-                let sum = values[*x].matrix(parameters);
-                add.map_or_else(|| sum.clone(), |add| sum.add(&values[add])).activate(*activation)
-            }
-            Self::Depthwise(x, window, parameters, activation) => {
-                values[*x].depthwise(*window, parameters).activate(*activation)
-            }
-            Self::Ghost(ghost) => ghost.oracle(values),
-            Self::Dfc { x, primary, horizontal, vertical } => values[*x]
-                .matrix(primary)
-                .depthwise(Window::same((1, horizontal.0), 1), &horizontal.1)
-                .depthwise(Window::same((vertical.0, 1), 1), &vertical.1)
-                .activate(Activation::Sigmoid),
-            Self::AvgPool2x2(x) => values[*x].avg_pool2x2(),
-            Self::GlobalPool(x) => values[*x].global_pool(),
-            Self::Linear(x, parameters, activation) => {
-                values[*x].matrix(parameters).activate(*activation)
-            }
-        }
-    }
-}
-
-impl Ghost {
-    fn oracle(&self, values: &[Map]) -> Map {
-        let x = &values[self.x];
-        let x = self.scale.map_or_else(|| x.clone(), |scale| x.gate(&values[scale]));
-        let primary = x.matrix(&self.primary).activate(self.activation);
-        let same = Window::same((self.kernel, self.kernel), 1);
-        let cheap = primary.depthwise(same, &self.cheap).activate(self.activation);
-        let both = primary.concat(&cheap, self.channels);
-        let joined = match self.joint {
-            Joint::None => both,
-            Joint::Add(map) => both.add(&values[map]),
-            Joint::Gate(map) => both.gate(&values[map]),
-        };
-        match &self.then {
-            None => joined,
-            Some((window, parameters)) => joined.depthwise(*window, parameters),
-        }
     }
 }

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use crate::check::{THREADS, bits, check_batch, every_dot, pictures, run, whole_team};
 use crate::int8::calibrated;
+use crate::layer::Size;
 use crate::model::{INPUT, Id, Joint, Model};
 use crate::oracle::output_size;
-use crate::strategies::{ACTIVATIONS, cases};
+use crate::strategies::{ACTIVATIONS, MODES, cases};
 
 /// A layer as four numbers: which operation, on which value, how many channels, and what else.
 type Choice = (u8, u8, u8, u8);
@@ -49,11 +50,15 @@ impl Growing {
         let activation = ACTIVATIONS[usize::from(more) % 4];
         let stride = usize::from(more / 4 % 2) + 1;
         let side = [1, 3, 5][usize::from(more / 8 % 3)];
-        let window = Window::same((side, [3, 1, 5][usize::from(more / 24 % 3)]), stride);
+        let kernel = (side, [3, 1, 5][usize::from(more / 24 % 3)]);
+        let window = match stride {
+            1 if more > 200 => Window::dilated(kernel, 1 + usize::from(more % 3)),
+            _ => Window::same(kernel, stride),
+        };
         let to = output_size(window, size);
         let vector = |id: Id| self.sizes[id].is_none();
         let scale = self.find(more, |id| vector(id) && channels[id] == channels[x]);
-        let (model, size) = match operation % 10 {
+        let (model, size) = match operation % 14 {
             0 => (self.model.conv(x, window, n, activation), to),
             1 => (self.model.pointwise(x, n, activation, None), Some(size)),
             2 => {
@@ -86,6 +91,33 @@ impl Growing {
                 (made, if on % 2 == 0 { to } else { Some(size) })
             }
             7 => (self.model.dfc(x, n, window.kernel), Some(size)),
+            9 => {
+                let like = self.find(more, |id| !vector(id));
+                let to = like.map_or(Some(size), |like| self.sizes[like]);
+                let add = like.filter(|like| channels[*like] == channels[x]);
+                let extent = like.map_or(Size::Times(1), Size::Like);
+                (self.model.resize(x, extent, MODES[usize::from(on) % 3], add, activation), to)
+            }
+            10 => {
+                // One group: with few values in each, rounding could be scaled up.
+                (self.model.group_norm(x, 1, activation), Some(size))
+            }
+            11 => {
+                let beside = self.find(more, |id| self.sizes[id] == Some(size));
+                let parts: Vec<Id> = [x].into_iter().chain(beside).collect();
+                (self.model.concat(&parts), Some(size))
+            }
+            12 => {
+                let first = match on % 3 {
+                    0 => self.model.pointwise(x, channels[x], activation, None),
+                    _ => self.model.conv(x, Window::same((3, 3), 1), channels[x], activation),
+                };
+                self.sizes.push(Some(size));
+                (self.model.repeat(first, first), Some(size))
+            }
+            13 if window.dilation == 1 && to.is_some() => {
+                (self.model.avg_pool(x, window, on % 2 == 0), to)
+            }
             8 if size.0.min(size.1) > 1 => {
                 (self.model.avg_pool2x2(x), Some((size.0 / 2, size.1 / 2)))
             }

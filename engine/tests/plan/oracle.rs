@@ -11,6 +11,7 @@ pub(crate) struct Map {
 }
 
 /// Weights and biases, in the order in which the builder takes them.
+#[derive(Clone)]
 pub(crate) struct Parameters {
     pub(crate) weights: Vec<f32>,
     pub(crate) bias: Vec<f32>,
@@ -60,8 +61,9 @@ pub(crate) fn output_size(
     window: Window,
     (height, width): (usize, usize),
 ) -> Option<(usize, usize)> {
-    let side = |len: usize, kernel, padding: usize| {
-        Some((len + 2 * padding).checked_sub(kernel)? / window.stride + 1)
+    let side = |len: usize, kernel: usize, padding: usize| {
+        let reach = (kernel - 1) * window.dilation + 1;
+        Some((len + 2 * padding).checked_sub(reach)? / window.stride + 1)
     };
     let (kernel, padding) = (window.kernel, window.padding);
     Some((side(height, kernel.0, padding.0)?, side(width, kernel.1, padding.1)?))
@@ -78,7 +80,7 @@ impl Map {
         Self { channels, size, values: (0..channels * size.0 * size.1).map(pixel).collect() }
     }
 
-    fn at(&self, channel: usize, row: usize, column: usize) -> f64 {
+    pub(crate) fn at(&self, channel: usize, row: usize, column: usize) -> f64 {
         self.values[(channel * self.size.0 + row) * self.size.1 + column]
     }
 
@@ -117,8 +119,9 @@ impl Map {
             let mut sum = f64::from(bias[output]);
             for (input, filter) in inputs.zip(filter.chunks_exact(taps)) {
                 for (tap, weight) in filter.iter().enumerate() {
-                    let row = (y * window.stride + tap / kw).wrapping_sub(top);
-                    let column = (x * window.stride + tap % kw).wrapping_sub(left);
+                    let row = (y * window.stride + tap / kw * window.dilation).wrapping_sub(top);
+                    let column =
+                        (x * window.stride + tap % kw * window.dilation).wrapping_sub(left);
                     if row < self.size.0 && column < self.size.1 {
                         sum += f64::from(*weight) * self.at(input, row, column);
                     }

@@ -1,9 +1,10 @@
 //! Shapes and slices that a plan can't take end in a typed error, never in a panic.
 
-use engine::plan::{Activation, PlanError, PlanOptions, Window};
+use engine::plan::{Activation, Interpolation, PlanError, PlanOptions, Window};
 
 use crate::check::THREADS;
-use crate::model::{INPUT, Joint, Model};
+use crate::layer::Size;
+use crate::model::{INPUT, Id, Joint, Model};
 
 const NONE: Activation = Activation::Identity;
 
@@ -12,7 +13,11 @@ fn inputs_that_the_network_cannot_take() {
     let mut model = Model::new(3);
     let x = model.conv(INPUT, Window::same((3, 3), 1), 4, NONE);
     let half = model.avg_pool2x2(x);
-    let y = model.depthwise(half, Window { kernel: (3, 3), stride: 1, padding: (0, 0) }, NONE);
+    let y = model.depthwise(
+        half,
+        Window { kernel: (3, 3), stride: 1, padding: (0, 0), dilation: 1 },
+        NONE,
+    );
     model.outputs = vec![y];
     let network = model.network(&PlanOptions::default()).unwrap();
     let plan = |shape| network.plan(shape, &PlanOptions::default().with_threads(1)).map(|_| ());
@@ -21,11 +26,15 @@ fn inputs_that_the_network_cannot_take() {
     assert_eq!(refused([1, 3, 0, 6]), "input [1, 3, 0, 6]: expected at least one pixel");
     assert_eq!(refused([1, 3, 6, 0]), "input [1, 3, 6, 0]: expected at least one pixel");
     assert_eq!(refused([1, 4, 6, 6]), "input [1, 4, 6, 6]: expected 3 channels");
-    assert_eq!(refused([1, 3, 6, 1]), "avg-pool: the result would be empty (3x0x4)");
+    assert_eq!(
+        refused([1, 3, 6, 1]),
+        "avg-pool: a map of 6x1x4 is too small for Window { kernel: (2, 2), stride: 2, padding: \
+         (0, 0), dilation: 1 }"
+    );
     assert_eq!(
         refused([1, 3, 4, 6]),
         "depthwise: a map of 2x3x4 is too small for Window { kernel: (3, 3), stride: 1, padding: \
-         (0, 0) }"
+         (0, 0), dilation: 1 }"
     );
     let huge = usize::MAX;
     for (height, width) in
@@ -67,6 +76,55 @@ fn maps_of_another_size() {
         let kind = if join { "ghost" } else { "pointwise" };
         let message = plan.unwrap_err().to_string();
         assert_eq!(message, format!("{kind}: 3x4x4 is added to 6x8x4"));
+    }
+}
+
+#[test]
+fn maps_beside_or_added_to_others() {
+    let message = |grow: fn(&mut Model, Id, Id) -> Id| {
+        let (mut model, x) = Model::with_map(4);
+        let half = model.avg_pool2x2(x);
+        let y = grow(&mut model, x, half);
+        model.outputs = vec![y];
+        let network = model.network(&PlanOptions::default()).unwrap();
+        let plan = network.plan([1, 3, 6, 8], &PlanOptions::default());
+        plan.unwrap_err().to_string()
+    };
+    let concat = message(|model, x, half| model.concat(&[x, half]));
+    assert_eq!(concat, "concat: 3x4x4 beside 6x8x4");
+    let sum = message(|model, x, half| model.activation(x, Some(half), NONE));
+    assert_eq!(sum, "resize: 3x4x4 is added to a map of 6x8");
+    let huge = message(|model, x, _| {
+        model.resize(x, Size::Times(usize::MAX / 8), Interpolation::Bilinear, None, NONE)
+    });
+    assert!(huge.ends_with("is too large"), "{huge}");
+}
+
+/// Windows whose padded rows could not be counted in 32 bits, on maps that are small.
+#[test]
+fn windows_that_reach_too_far() {
+    type Grow = fn(&mut Model, Id, [Window; 2]) -> Id;
+    let far = Window::dilated((3, 3), 20_000);
+    let wide =
+        Window { kernel: (1 << 16, 1 << 16), stride: 1, padding: (0xffff, 0xffff), dilation: 1 };
+    let grow: [Grow; 4] = [
+        |model, x, [far, _]| model.conv(x, far, 1, NONE),
+        |model, x, [far, _]| model.depthwise(x, far, NONE),
+        |model, x, [_, wide]| model.avg_pool(x, wide, true),
+        |model, x, [far, _]| {
+            let ghost = model.ghost((x, None), (2, 4), 3, NONE, Joint::None);
+            model.then_depthwise(far);
+            ghost
+        },
+    ];
+    for grow in grow {
+        let (mut model, x) = Model::with_map(4);
+        let y = grow(&mut model, x, [far, wide]);
+        model.outputs = vec![y];
+        let network = model.network(&PlanOptions::default()).unwrap();
+        let plan = network.plan([1, 3, 6, 8], &PlanOptions::default());
+        let message = plan.unwrap_err().to_string();
+        assert!(message.ends_with("is too large on a map of 6x8x4"), "{message}");
     }
 }
 

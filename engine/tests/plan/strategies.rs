@@ -1,12 +1,15 @@
 //! What the property tests draw: sizes, windows and activations.
 
-use engine::plan::{Activation, Window};
+use engine::plan::{Activation, Interpolation, Window};
 use proptest::prelude::*;
 
 use crate::oracle::output_size;
 
 pub(crate) const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::HardSigmoid];
+
+pub(crate) const MODES: [Interpolation; 3] =
+    [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::BilinearCorners];
 
 /// So many cases, or fewer where the environment has a smaller `PROPTEST_CASES`: for emulators.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
@@ -37,9 +40,11 @@ pub(crate) fn windows() -> impl Strategy<Value = Window> {
         (kernels.clone(), 1..4usize).prop_map(|(kernel, stride)| Window::same(kernel, stride));
     let any = (kernels, 1..4usize, any::<(u8, u8)>()).prop_map(|(kernel, stride, padding)| {
         let padding = (usize::from(padding.0) % kernel.0, usize::from(padding.1) % kernel.1);
-        Window { kernel, stride, padding }
+        Window { kernel, stride, padding, dilation: 1 }
     });
-    prop_oneof![same, any]
+    let sides = prop::sample::select(vec![(3, 3), (5, 5), (1, 3), (3, 1), (1, 1), (5, 3)]);
+    let dilated = (sides, 2..7usize).prop_map(|(kernel, apart)| Window::dilated(kernel, apart));
+    prop_oneof![2 => same, 2 => any, 1 => dilated]
 }
 
 /// A size, and a window that fits it.

@@ -6,11 +6,12 @@ use std::thread;
 
 use engine::{
     isa::AnyIsa,
-    plan::{Activation, Network, Plan, PlanOptions, Precision, Timings, Window},
+    plan::{Activation, Interpolation, Network, Plan, PlanOptions, Precision, Timings, Window},
 };
 
 use crate::check::{THREADS, bits, every_dot, pictures, run, say_what_is_left_out, whole_team};
 use crate::int8::calibrated;
+use crate::layer::Size;
 use crate::model::{INPUT, Joint, Model};
 
 /// All operations, with enough work that each is divided.
@@ -29,6 +30,12 @@ fn model() -> Model {
     let wide = model.pointwise(deep, 100, Activation::Identity, None);
     let added = model.pointwise(wide, 90, Activation::Relu, Some(gated));
     let dense = model.conv(added, Window::same((3, 3), 2), 33, Activation::Identity);
+    let up =
+        model.resize(dense, Size::Like(added), Interpolation::Bilinear, None, Activation::Relu);
+    let normal = model.group_norm(up, 11, Activation::Identity);
+    let beside = model.concat(&[normal, added]);
+    let tower = model.conv(beside, Window::same((3, 3), 1), 123, Activation::Relu);
+    let dense = model.repeat(tower, tower);
     let mean = model.global_pool(dense);
     let hidden = model.linear(mean, 700, Activation::Relu);
     let logits = model.linear(hidden, 301, Activation::Identity);

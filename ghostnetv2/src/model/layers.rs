@@ -95,7 +95,7 @@ impl Conv2d {
     pub(crate) fn window(&self) -> Result<Window> {
         let (_, _, kh, kw) = self.weight.dims4()?;
         let Conv2dParams { stride, padding, .. } = self.params;
-        Ok(Window { kernel: (kh, kw), stride, padding })
+        Ok(Window { kernel: (kh, kw), stride, padding, dilation: 1 })
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {

@@ -9,7 +9,7 @@ use super::activation::Activation;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
-pub(crate) use row::{Filter, Row, rows_under};
+pub(crate) use row::{Filter, Row, dilated_rows_under, rows_under};
 use row::{Partial, PartialRow};
 pub(crate) use target::{Joined, Merge, Plain};
 
@@ -23,6 +23,8 @@ pub(crate) struct Depthwise {
     pub(crate) input: (usize, usize),
     pub(crate) output: (usize, usize),
     pub(crate) padding: (usize, usize),
+    /// Distance of the kernel's taps; more than 1 only where the stride is 1.
+    pub(crate) dilation: usize,
     pub(crate) filter: Filter,
     pub(crate) activation: Activation,
     /// Output rows and vectors of channels to compute.
@@ -40,42 +42,46 @@ impl Op for Depthwise {
     fn eval<I: Isa>(self, isa: I) {
         let (height, width) = self.input;
         let Filter { kernel: (kh, kw), stride, .. } = self.filter;
-        let padding = self.padding.1;
+        let (padding, apart) = (self.padding.1, self.dilation);
         // Outputs whose taps all lie on the map, if any.
         let inside = padding.div_ceil(stride).min(self.output.1);
-        let reach = (width + padding).saturating_sub(kw);
-        let end = if width + padding < kw { inside } else { reach / stride + 1 };
+        let reach = (kw - 1) * apart + 1;
+        let end =
+            if width + padding < reach { inside } else { (width + padding - reach) / stride + 1 };
         let inside = inside..end.clamp(inside, self.output.1);
         let whole = (self.channels / I::LANES).clamp(self.vectors.start, self.vectors.end);
         for oy in self.rows.clone() {
-            let (rows, taps) = rows_under(oy, kh, stride, self.padding.0, height);
+            let (_, taps) = dilated_rows_under(oy, (kh, apart), stride, self.padding.0, height);
             // SAFETY: the maps have these sizes.
             unsafe {
-                let x = self.x.add(rows.start * width * self.channels);
+                let first = oy * stride + taps.0 * apart - self.padding.0;
+                let x = self.x.add(first * width * self.channels);
                 let y = self.y.add(oy * self.output.1 * self.channels);
-                let mut row = Row {
-                    filter: self.filter,
-                    x: x.wrapping_add(
-                        (inside.start * stride).wrapping_sub(padding) * self.channels,
-                    ),
-                    row_len: width * self.channels,
-                    ld: self.channels,
-                    taps,
-                    vectors: (self.vectors.start, whole),
-                    width: inside.len(),
-                    activation: self.activation,
-                    target: Plain {
-                        y: y.add(inside.start * self.channels),
-                        ld: self.channels,
-                        channels: self.channels,
-                    },
-                };
-                row.x = row.x.wrapping_add(self.vectors.start * I::LANES);
-                isa.run(row);
-                if whole < self.vectors.end {
-                    row.x = row.x.wrapping_add((whole - self.vectors.start) * I::LANES);
-                    row.vectors = (whole, self.vectors.end);
-                    isa.run(PartialRow(row, Partial(self.channels - whole * I::LANES)));
+                // With taps apart, every so many outputs are a row of neighbours by themselves.
+                for first in 0..apart.min(inside.len()) {
+                    let start = inside.start + first;
+                    let mut row = Row {
+                        filter: self.filter,
+                        x: x.wrapping_add((start * stride).wrapping_sub(padding) * self.channels),
+                        row_len: apart * width * self.channels,
+                        ld: apart * self.channels,
+                        taps,
+                        vectors: (self.vectors.start, whole),
+                        width: (inside.len() - first).div_ceil(apart),
+                        activation: self.activation,
+                        target: Plain {
+                            y: y.add(start * self.channels),
+                            ld: apart * self.channels,
+                            channels: self.channels,
+                        },
+                    };
+                    row.x = row.x.wrapping_add(self.vectors.start * I::LANES);
+                    isa.run(row);
+                    if whole < self.vectors.end {
+                        row.x = row.x.wrapping_add((whole - self.vectors.start) * I::LANES);
+                        row.vectors = (whole, self.vectors.end);
+                        isa.run(PartialRow(row, Partial(self.channels - whole * I::LANES)));
+                    }
                 }
                 for ox in (0..inside.start).chain(inside.end..self.output.1) {
                     self.edge(isa, x, y, taps, ox);
@@ -127,8 +133,9 @@ impl Depthwise {
     ) {
         let Filter { kernel: (kh, kw), stride, .. } = self.filter;
         let (left, width) = (ox * stride, self.input.1);
-        let first = self.padding.1.saturating_sub(left);
-        let end = kw.min((width + self.padding.1).saturating_sub(left));
+        let apart = self.dilation;
+        let first = self.padding.1.saturating_sub(left).div_ceil(apart);
+        let end = kw.min((width + self.padding.1).saturating_sub(left).div_ceil(apart));
         let channel = vector * I::LANES;
         let lanes = I::LANES.min(self.channels - channel);
         // SAFETY: as the caller's; the taps from `first` to `end` are on the map.
@@ -141,7 +148,7 @@ impl Depthwise {
             }
             for ky in taps.0..taps.1 {
                 for kx in first..end {
-                    let pixel = (ky - taps.0) * width + left + kx - self.padding.1;
+                    let pixel = (ky - taps.0) * apart * width + left + kx * apart - self.padding.1;
                     let x = x.add(pixel * self.channels + channel);
                     for (n, sum) in sums.iter_mut().enumerate() {
                         let w = isa.load(w.add(((n * kh + ky) * kw + kx) * I::LANES));

@@ -84,10 +84,24 @@ pub(crate) fn rows_under(
     padding: usize,
     height: usize,
 ) -> (Range<usize>, (usize, usize)) {
+    dilated_rows_under(oy, (kernel, 1), stride, padding, height)
+}
+
+/// As [`rows_under`], for a kernel whose taps are `dilation` rows apart. All rows from its first to
+/// its last are in the range, so that both ends move down with `oy`.
+#[inline(always)]
+pub(crate) fn dilated_rows_under(
+    oy: usize,
+    (kernel, dilation): (usize, usize),
+    stride: usize,
+    padding: usize,
+    height: usize,
+) -> (Range<usize>, (usize, usize)) {
     let top = oy * stride;
-    let first_tap = padding.saturating_sub(top);
-    let last_tap = kernel.min((height + padding).saturating_sub(top));
-    (top + first_tap - padding..top + last_tap - padding, (first_tap, last_tap))
+    let first_tap = padding.saturating_sub(top).div_ceil(dilation);
+    let last_tap = kernel.min((height + padding).saturating_sub(top).div_ceil(dilation));
+    let end = (top + (kernel - 1) * dilation + 1 - padding).min(height);
+    (top.saturating_sub(padding)..end, (first_tap, last_tap))
 }
 
 impl<T: RowTarget> Op for Row<T> {
