@@ -7,8 +7,9 @@ use cli::backend::{BackendArgs, Net};
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::labels::Labels;
 use cli::model::{Model, ModelArgs};
-use cli::output::{Format, Prediction, Writer};
+use cli::output::{Format, Writer};
 use cli::pictures::{Batch, PictureArgs, for_each_batch};
+use cli::prediction::{Prediction, Predictions};
 use cli::{inputs, progress, tensors, timing};
 use ghostnetv2::{Level, Taps, Timings};
 use heads::eval::top_k::best;
@@ -118,7 +119,7 @@ fn files(args: &Args) -> Result<Vec<PathBuf>> {
     let mut named = args.pictures.clone();
     named.extend(args.image.iter().cloned());
     if named.is_empty() {
-        named = vec![samples()];
+        named = vec![inputs::samples()];
     }
     let files = inputs::expand(&named)?;
     if args.dump.is_some() && files.len() > usize::from(args.batch) {
@@ -126,13 +127,6 @@ fn files(args: &Args) -> Result<Vec<PathBuf>> {
         return Err(Usage(text).into());
     }
     Ok(files)
-}
-
-/// The pictures that ship: where the program was built, else where it runs.
-fn samples() -> PathBuf {
-    let here = PathBuf::from("assets/samples");
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("assets").join("samples");
-    if here.is_dir() || !built.is_dir() { here } else { built }
 }
 
 struct Session<'a> {
@@ -158,7 +152,7 @@ impl Session<'_> {
             bar.suspend(|| -> Result<()> {
                 for (path, result) in &batch.files {
                     match result {
-                        Ok(()) => writer.predictions(path, &self.best(scores.next())?)?,
+                        Ok(()) => writer.record(path, &self.best(scores.next())?)?,
                         Err(error) => {
                             failed += 1;
                             eprintln!("error: {error}");
@@ -185,7 +179,7 @@ impl Session<'_> {
         let mut writer = Writer::new(self.args.format, scores.len() > 1)?;
         for (i, scores) in scores.into_iter().enumerate() {
             let name = format!("{}[{i}]", path.display());
-            writer.predictions(Path::new(&name), &self.best(Some(scores))?)?;
+            writer.record(Path::new(&name), &self.best(Some(scores))?)?;
         }
         writer.finish()?;
         Ok(Outcome::Complete)
@@ -223,14 +217,15 @@ impl Session<'_> {
         Ok(logits)
     }
 
-    fn best(&self, scores: Option<Vec<f32>>) -> Result<Vec<Prediction>> {
+    fn best(&self, scores: Option<Vec<f32>>) -> Result<Predictions> {
         let Some(scores) = scores else { bail!("a picture without scores") };
         let predict = |index: usize| Prediction {
             index,
             label: self.model.labels.name(index).to_owned(),
             probability: scores[index],
         };
-        Ok(best(&scores, self.args.top_k.into()).into_iter().map(predict).collect())
+        let best = best(&scores, self.args.top_k.into());
+        Ok(Predictions(best.into_iter().map(predict).collect()))
     }
 }
 

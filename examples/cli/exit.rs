@@ -91,7 +91,7 @@ fn code(error: &Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<ghostnetv2::Error>() {
             return of_checkpoint(error);
         }
-        if cause.is::<heads::data::imagenet::DataError>() {
+        if cause.is::<heads::data::DataError>() {
             return 3;
         }
     }

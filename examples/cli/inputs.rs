@@ -39,6 +39,13 @@ pub fn expand(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The pictures that ship: where the program was built, else where it runs.
+pub fn samples() -> PathBuf {
+    let here = PathBuf::from("assets/samples");
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("assets").join("samples");
+    if here.is_dir() || !built.is_dir() { here } else { built }
+}
+
 /// A pattern, unless a file has just that name.
 fn pattern(argument: &Path) -> Option<&str> {
     let text = argument.to_str()?;

@@ -52,18 +52,9 @@ impl Labels {
     /// From a file with one name per line.
     ///
     /// # Errors
-    /// A file that can't be read, or another number of lines than there are classes.
+    /// As [`lines`].
     pub fn of_file(path: &Path, classes: usize) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .map_err(|error| Usage(format!("can't read the labels {}: {error}", path.display())))?;
-        let words: Vec<String> = text.trim_end().lines().map(|l| l.trim().to_owned()).collect();
-        if words.len() != classes {
-            let (path, lines) = (path.display(), words.len());
-            let text =
-                format!("{path}: {lines} labels for {classes} classes: expected one per line");
-            return Err(Usage(text)).context("--labels");
-        }
-        Ok(Self { words, wnids: None })
+        Ok(Self { words: lines(path, classes)?, wnids: None })
     }
 
     /// The name of a class.
@@ -75,4 +66,20 @@ impl Labels {
     pub fn class_of(&self, wnid: &str) -> Option<usize> {
         self.wnids.as_ref()?.iter().position(|known| known == wnid)
     }
+}
+
+/// One name for each class, from a file with one a line.
+///
+/// # Errors
+/// A file that can't be read, or another number of lines than there are classes.
+pub fn lines(path: &Path, classes: usize) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Usage(format!("can't read the labels {}: {error}", path.display())))?;
+    let words: Vec<String> = text.trim_end().lines().map(|l| l.trim().to_owned()).collect();
+    if words.len() != classes {
+        let (path, lines) = (path.display(), words.len());
+        let text = format!("{path}: {lines} labels for {classes} classes: expected one per line");
+        return Err(Usage(text)).context("--labels");
+    }
+    Ok(words)
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::PathBuf;
 
 /// The model that ships, part of the program.
-const DEFAULT: ModelSource = ModelSource::Embedded {
+pub(crate) const DEFAULT: ModelSource = ModelSource::Embedded {
     name: "the built-in ghostnetv2_100-tiny-imagenet",
     weights: include_bytes!("../../assets/ghostnetv2_100-tiny-imagenet/model.safetensors"),
     config: include_str!("../../assets/ghostnetv2_100-tiny-imagenet/config.json"),
@@ -105,20 +105,7 @@ impl ModelArgs {
 
     /// The tensors and what is known of them.
     fn checkpoint(&self, quiet: bool) -> Result<Checkpoint> {
-        let source = self.source()?;
-        #[cfg(feature = "hub")]
-        if let ModelSource::Hub(_) = source {
-            use ghostnetv2::hub::{Hub, HubConfig};
-            let hub = || -> Result<Hub, ghostnetv2::hub::HubError> {
-                let mut config = HubConfig::from_env()?;
-                config.offline |= self.offline;
-                Hub::new(config)
-            };
-            let hub = hub().map_err(ghostnetv2::Error::from)?;
-            return Ok(source.open(&hub, &mut crate::progress::Download::new(quiet))?);
-        }
-        let _ = quiet;
-        Ok(source.open_local()?)
+        open(&self.source()?, self.offline, quiet)
     }
 
     /// The architecture of a checkpoint: as `--which` says, else as it says itself.
@@ -163,6 +150,26 @@ impl ModelArgs {
             .with_size(height, width)
             .map_err(|error| Usage(format!("--size: {error}")).into())
     }
+}
+
+/// The tensors of a source and what is known of them, through the hub where they are there.
+///
+/// # Errors
+/// Whatever keeps them from being found, read or trusted.
+pub(crate) fn open(source: &ModelSource, offline: bool, quiet: bool) -> Result<Checkpoint> {
+    #[cfg(feature = "hub")]
+    if let ModelSource::Hub(_) = source {
+        use ghostnetv2::hub::{Hub, HubConfig};
+        let hub = || -> Result<Hub, ghostnetv2::hub::HubError> {
+            let mut config = HubConfig::from_env()?;
+            config.offline |= offline;
+            Hub::new(config)
+        };
+        let hub = hub().map_err(ghostnetv2::Error::from)?;
+        return Ok(source.open(&hub, &mut crate::progress::Download::new(quiet))?);
+    }
+    let _ = (offline, quiet);
+    Ok(source.open_local()?)
 }
 
 /// The configuration that a name stands for.

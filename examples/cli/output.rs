@@ -3,86 +3,103 @@
 use crate::exit::Output;
 use anyhow::Result;
 use clap::ValueEnum;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::io::{self, BufWriter, Stdout, Write};
+use std::marker::PhantomData;
 use std::path::Path;
 
 /// `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Five lines a picture, for people.
+    /// A few lines a picture, for people.
     Text,
     /// One list of objects.
     Json,
     /// One object a line, as soon as it is known.
     Jsonl,
-    /// A table: path, rank, index, label, probability.
+    /// A table, with a row for each finding.
     Csv,
 }
 
-/// A class that a picture may show.
-#[derive(Clone, Debug, Serialize)]
-pub struct Prediction {
-    /// Its index.
-    pub index: usize,
-    /// Its name.
-    pub label: String,
-    /// Its share of the softmax, 0 to 1.
-    pub probability: f32,
+/// What a program says of one picture.
+pub trait Record {
+    /// Columns of the table, between path and error.
+    const COLUMNS: &'static str;
+
+    /// Lines for people, each of them ended.
+    fn text(&self) -> String;
+
+    /// Rows of the table, with [`quoted`] fields.
+    fn rows(&self) -> Vec<String>;
+
+    /// What stands in a JSON object, beside the path.
+    fn fields(&self) -> Map<String, Value>;
+}
+
+/// Programs that print nothing of single pictures.
+impl Record for () {
+    const COLUMNS: &'static str = "";
+
+    fn text(&self) -> String {
+        String::new()
+    }
+
+    fn rows(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        Map::new()
+    }
 }
 
 /// Writes results as they come.
 #[derive(Debug)]
-pub struct Writer {
+pub struct Writer<R> {
     format: Format,
     out: BufWriter<Stdout>,
     written: usize,
     /// Whether several pictures are expected: text then names each.
     several: bool,
+    record: PhantomData<R>,
 }
 
-impl Writer {
+impl<R: Record> Writer<R> {
     /// Writes what stands before all results.
     ///
     /// # Errors
     /// [`Output`], as all of its methods.
     pub fn new(format: Format, several: bool) -> Result<Self> {
-        let mut writer = Self { format, out: BufWriter::new(io::stdout()), written: 0, several };
+        let out = BufWriter::new(io::stdout());
+        let mut writer = Self { format, out, written: 0, several, record: PhantomData };
         match format {
             Format::Json => writer.write("[")?,
-            Format::Csv => writer.write("path,rank,index,label,probability,error\n")?,
+            Format::Csv => writer.write(&format!("path,{},error\n", R::COLUMNS))?,
             Format::Text | Format::Jsonl => {}
         }
         Ok(writer)
     }
 
-    /// Writes the classes of a picture, best first.
+    /// Writes what is known of a picture.
     ///
     /// # Errors
     /// [`Output`].
-    pub fn predictions(&mut self, path: &Path, predictions: &[Prediction]) -> Result<()> {
+    pub fn record(&mut self, path: &Path, record: &R) -> Result<()> {
         match self.format {
             Format::Text => {
                 if self.several {
                     let blank = if self.written > 0 { "\n" } else { "" };
                     self.write(&format!("{blank}{}\n", path.display()))?;
                 }
-                for p in predictions {
-                    self.write(&format!("{:24}: {:.2}%\n", p.label, 100.0 * p.probability))?;
-                }
+                self.write(&record.text())?;
             }
             Format::Csv => {
                 let path = quoted(&path.to_string_lossy());
-                for (rank, p) in (1..).zip(predictions) {
-                    let label = quoted(&p.label);
-                    let (index, probability) = (p.index, p.probability);
-                    self.write(&format!("{path},{rank},{index},{label},{probability:.6},\n"))?;
+                for row in record.rows() {
+                    self.write(&format!("{path},{row},\n"))?;
                 }
             }
-            Format::Json | Format::Jsonl => {
-                self.object(path, "predictions", json!(predictions))?;
-            }
+            Format::Json | Format::Jsonl => self.object(path, record.fields())?,
         }
         self.end_of_record()
     }
@@ -95,10 +112,13 @@ impl Writer {
         match self.format {
             Format::Text => return Ok(()),
             Format::Csv => {
-                let line = format!("{},,,,,{}\n", quoted(&path.to_string_lossy()), quoted(error));
+                let empty = ",".repeat(R::COLUMNS.split(',').count() + 1);
+                let line = format!("{}{empty}{}\n", quoted(&path.to_string_lossy()), quoted(error));
                 self.write(&line)?;
             }
-            Format::Json | Format::Jsonl => self.object(path, "error", json!(error))?,
+            Format::Json | Format::Jsonl => {
+                self.object(path, Map::from_iter([("error".to_owned(), json!(error))]))?;
+            }
         }
         self.end_of_record()
     }
@@ -114,17 +134,17 @@ impl Writer {
         Ok(self.out.flush().map_err(Output)?)
     }
 
-    fn object(&mut self, path: &Path, key: &str, value: Value) -> Result<()> {
-        let mut object = json!({ "path": path.to_string_lossy(), key: value });
+    fn object(&mut self, path: &Path, mut object: Map<String, Value>) -> Result<()> {
+        object.insert("path".into(), json!(path.to_string_lossy()));
         if path.to_str().is_none() {
             // A name that is no text must survive all the same.
-            object["path_bytes"] = json!(path.as_os_str().as_encoded_bytes());
+            object.insert("path_bytes".into(), json!(path.as_os_str().as_encoded_bytes()));
         }
         let (before, after) = match self.format {
             Format::Json => (if self.written > 0 { ",\n" } else { "\n" }, ""),
             _ => ("", "\n"),
         };
-        self.write(&format!("{before}{object}{after}"))
+        self.write(&format!("{before}{}{after}", Value::Object(object)))
     }
 
     fn end_of_record(&mut self) -> Result<()> {
@@ -138,7 +158,7 @@ impl Writer {
 }
 
 /// A field of a CSV table (RFC 4180).
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

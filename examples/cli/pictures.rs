@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 /// `--exif`, `--allow-truncated`, `--max-pixels`.
 #[derive(Args, Clone, Debug)]
 pub struct PictureArgs {
-    /// Whether to turn pictures as their EXIF orientation says; timm does not
-    #[arg(long, value_enum, default_value_t = Exif::Ignore)]
-    exif: Exif,
+    /// Whether to turn pictures as their EXIF orientation says [default: ignore where classes of
+    /// whole pictures are asked for, as timm; apply where places in them are]
+    #[arg(long, value_enum)]
+    exif: Option<Exif>,
     /// Take truncated files, with what is there of the picture
     #[arg(long)]
     allow_truncated: bool,
@@ -31,11 +32,21 @@ enum Exif {
 }
 
 impl PictureArgs {
-    /// As the decoder takes them.
+    /// As the decoder takes them, where classes of whole pictures are asked for.
     pub fn options(&self) -> DecodeOptions {
+        self.with_default(picture::Exif::Ignore)
+    }
+
+    /// As the decoder takes them, where places in pictures are asked for.
+    pub fn options_for_places(&self) -> DecodeOptions {
+        self.with_default(picture::Exif::Apply)
+    }
+
+    fn with_default(&self, exif: picture::Exif) -> DecodeOptions {
         let exif = match self.exif {
-            Exif::Ignore => picture::Exif::Ignore,
-            Exif::Apply => picture::Exif::Apply,
+            Some(Exif::Ignore) => picture::Exif::Ignore,
+            Some(Exif::Apply) => picture::Exif::Apply,
+            None => exif,
         };
         let (allow_truncated, max_pixels) = (self.allow_truncated, self.max_pixels);
         DecodeOptions { exif, allow_truncated, max_pixels, ..Default::default() }
@@ -63,20 +74,35 @@ pub fn for_each_batch<'a>(
     options: &DecodeOptions,
     preprocess: &Preprocess,
     device: &Device,
-    mut work: impl FnMut(Batch<'a>) -> Result<()>,
+    work: impl FnMut(Batch<'a>) -> Result<()>,
+) -> Result<()> {
+    for_each_chunk(files, size, |chunk| read(chunk, options, preprocess, device), work)
+}
+
+/// Calls `work` with what `read` makes of some files after the other; the next ones are read
+/// meanwhile.
+///
+/// # Errors
+/// Those of `read` and `work`, which end it all.
+pub fn for_each_chunk<'a, T: Send>(
+    files: &'a [PathBuf],
+    size: usize,
+    read: impl Fn(&'a [PathBuf]) -> Result<T> + Sync,
+    mut work: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
+        let read = &read;
         scope.spawn(move || {
             for chunk in files.chunks(size.max(1)) {
                 // An error is the receiver's leave: it stopped with an error of its own.
-                if sender.send(read(chunk, options, preprocess, device)).is_err() {
+                if sender.send(read(chunk)).is_err() {
                     break;
                 }
             }
         });
-        for batch in receiver {
-            work(batch?)?;
+        for chunk in receiver {
+            work(chunk?)?;
         }
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! Tensors in and out, so that anyone can compare with PyTorch.
 
-use crate::exit::{Output, Usage};
-use anyhow::{Context, Result};
+use crate::files;
+use anyhow::Result;
 use candle::{DType, Device, Tensor};
 use ghostnetv2::weights::ModelSource;
 use ghostnetv2::{Error, MIN_SIDE};
@@ -39,7 +39,7 @@ pub fn read_input(path: &Path, channels: usize, device: &Device) -> Result<Tenso
 /// Writes tensors as f32 to a safetensors file that appears whole or not at all.
 ///
 /// # Errors
-/// [`Usage`] where the folder does not exist, [`Output`] where it can't be written.
+/// As [`files::write`].
 pub fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<()> {
     let mut bytes = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -57,30 +57,5 @@ pub fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<()> {
         })
         .collect::<Result<HashMap<_, _>, safetensors::SafeTensorError>>()?;
     let file = safetensors::serialize(views, None)?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(Usage(format!("{}: no such folder", folder.display())).into());
-    }
-    let write = || -> std::io::Result<()> {
-        let mut beside = temporary().tempfile_in(folder)?;
-        std::io::Write::write_all(&mut beside, &file)?;
-        beside.as_file().sync_all()?;
-        beside.persist(path)?;
-        Ok(())
-    };
-    write().map_err(Output).with_context(|| path.display().to_string())
-}
-
-/// Temporary files are for their owner alone; what they become is for whom the umask says.
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder
+    files::write(path, &file)
 }

@@ -60,6 +60,11 @@ impl TimmConfig {
         Ok(config)
     }
 
+    /// What stands under a key at the top, for those that are not timm's own.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.json.get(key)
+    }
+
     /// `num_classes`, where it is there and a number.
     pub fn num_classes(&self) -> Option<usize> {
         let told = self.json.get("num_classes").or_else(|| self.model_arg("num_classes"))?;

@@ -1,5 +1,6 @@
 //! Labelled pictures in the layouts of ImageNet: a folder per class, or a list.
 
+use super::DataError;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,37 +12,6 @@ pub struct Labelled {
     pub path: PathBuf,
     /// Such as `n02123045`.
     pub wnid: String,
-}
-
-/// Why a data set can't be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DataError {
-    /// A file or folder could not be read.
-    #[error("can't read {}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Everything that is wrong with a list or folder, together.
-    #[error("{}: {} problems:\n  {}", path.display(), problems.len(), first(problems))]
-    Invalid {
-        /// The file or folder.
-        path: PathBuf,
-        /// One line each.
-        problems: Vec<String>,
-    },
-}
-
-fn first(problems: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let mut text = problems[..problems.len().min(SHOWN)].join("\n  ");
-    if problems.len() > SHOWN {
-        text += &format!("\n  and {} more", problems.len() - SHOWN);
-    }
-    text
 }
 
 /// WordNet ids and words, in class order.
@@ -74,7 +44,11 @@ impl Classes {
         if entries.is_empty() {
             problems.push("no classes".into());
         }
-        if problems.is_empty() { Ok(Self { entries }) } else { Err(invalid(path, problems)) }
+        if problems.is_empty() {
+            Ok(Self { entries })
+        } else {
+            Err(DataError::invalid(path, problems))
+        }
     }
 
     /// How many there are.
@@ -116,7 +90,7 @@ pub fn folder(root: &Path) -> Result<Vec<Labelled>, DataError> {
     }
     if pictures.is_empty() {
         let problem = "no pictures in folders named by WordNet ids, such as n01440764/x.jpg";
-        return Err(invalid(root, vec![problem.into()]));
+        return Err(DataError::invalid(root, vec![problem.into()]));
     }
     Ok(pictures)
 }
@@ -132,8 +106,7 @@ pub fn list(
     images: Option<&Path>,
     classes: &Classes,
 ) -> Result<Vec<Labelled>, DataError> {
-    let text =
-        fs::read_to_string(file).map_err(|source| DataError::Io { path: file.into(), source })?;
+    let text = fs::read_to_string(file).map_err(DataError::io(file))?;
     let root = images.or_else(|| file.parent()).unwrap_or(Path::new("."));
     let (mut pictures, mut problems) = (Vec::new(), Vec::new());
     for (i, line) in lines(&text) {
@@ -161,7 +134,7 @@ pub fn list(
     if pictures.is_empty() && problems.is_empty() {
         problems.push("no pictures".into());
     }
-    if problems.is_empty() { Ok(pictures) } else { Err(invalid(file, problems)) }
+    if problems.is_empty() { Ok(pictures) } else { Err(DataError::invalid(file, problems)) }
 }
 
 fn is_wnid(text: &str) -> bool {
@@ -181,10 +154,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         read.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(io)?;
     paths.sort();
     Ok(paths)
-}
-
-fn invalid(path: &Path, problems: Vec<String>) -> DataError {
-    DataError::Invalid { path: path.into(), problems }
 }
 
 #[cfg(test)]

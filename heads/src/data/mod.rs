@@ -1,3 +1,8 @@
 //! Data sets: which pictures there are, and what is on them.
 
+pub mod coco;
+pub mod coco_results;
+mod error;
 pub mod imagenet;
+
+pub use error::DataError;

@@ -1,9 +1,10 @@
-//! Scores models on labelled data: `cargo run --release --example evaluate -- imagenet --list val.txt`
+//! `evaluate imagenet`: top-1 and top-5 accuracy.
 
+use crate::ReportFormat;
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::Args;
 use cli::backend::BackendArgs;
-use cli::exit::{CODES, Outcome, Output, Usage, report};
+use cli::exit::{Outcome, Output, Usage};
 use cli::model::{Model, ModelArgs};
 use cli::pictures::{PictureArgs, for_each_batch};
 use cli::{labels, progress, timing};
@@ -14,34 +15,10 @@ use serde_json::json;
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
-const EXAMPLES: &str = "\
-Examples:
-  evaluate imagenet --folder imagenet/val                       a folder per class, named by WordNet ids
-  evaluate imagenet --list val/dataset.txt                      lines of NAME, CLASS
-  evaluate imagenet --list tiny-imagenet-200/val/val_annotations.txt --images tiny-imagenet-200/val/images
-  evaluate imagenet --model ghostnetv2_100 --folder imagenet/val --format json
-";
-
-/// Scores models on labelled data.
-#[derive(Parser, Debug)]
-#[command(name = "evaluate", after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n{CODES}"))]
-struct Cli {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand, Debug)]
-enum Task {
-    /// Top-1 and top-5 accuracy of a classifier
-    #[command(after_help = EXAMPLES)]
-    Imagenet(ImagenetArgs),
-}
-
 #[derive(Args, Debug)]
-struct ImagenetArgs {
+pub(crate) struct ImagenetArgs {
     /// Pictures in a folder per class, named by WordNet ids
     #[arg(long, value_name = "DIR", required_unless_present = "list", conflicts_with = "list")]
     folder: Option<PathBuf>,
@@ -80,18 +57,7 @@ struct ImagenetArgs {
     quiet: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    Text,
-    Json,
-}
-
-fn main() -> ExitCode {
-    let Task::Imagenet(args) = Cli::parse().task;
-    report(imagenet(&args))
-}
-
-fn imagenet(args: &ImagenetArgs) -> Result<Outcome> {
+pub(crate) fn run(args: &ImagenetArgs) -> Result<Outcome> {
     let mut pictures = pictures(args)?;
     pictures.truncate(args.limit.unwrap_or(usize::MAX));
     let backend = args.backend.open(args.model.only_candle(), |text| eprintln!("{text}"))?;

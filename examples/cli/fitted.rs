@@ -1,0 +1,173 @@
+//! Pictures fitted to a network that tells places in them, batch after batch: read, computed, shown.
+
+use crate::exit::Outcome;
+use crate::files::Names;
+use crate::output::{Format, Record, Writer};
+use crate::pictures::for_each_chunk;
+use crate::progress;
+use anyhow::{Result, bail};
+use candle::Device;
+use ghostnetv2::picture::{self, DecodeOptions, PictureError, Rgb8};
+use heads::placement::{Batch, InputConfig};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What a program does with pictures.
+pub trait Task {
+    /// What the network says of a picture.
+    type Answer;
+    /// What is printed of it.
+    type Row: Record;
+
+    /// Answers for each picture of a batch.
+    ///
+    /// # Errors
+    /// Whatever ends the program.
+    fn compute(&mut self, batch: &Batch) -> Result<Vec<Self::Answer>>;
+
+    /// A picture and its answer; files for it are named `name` and an ending, where they are
+    /// wanted.
+    ///
+    /// # Errors
+    /// Whatever ends the program.
+    fn show(
+        &mut self,
+        path: &Path,
+        name: Option<&Path>,
+        picture: &Rgb8,
+        answer: Self::Answer,
+    ) -> Result<Self::Row>;
+}
+
+/// How a program goes through pictures.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The pictures.
+    pub paths: &'a [PathBuf],
+    /// How many go through the network together.
+    pub batch: usize,
+    /// How they are decoded.
+    pub options: DecodeOptions,
+    /// How they are fitted.
+    pub input: InputConfig,
+    /// Where the network computes.
+    pub device: Device,
+    /// Where files are written, if they are wanted.
+    pub out: Option<&'a Path>,
+    /// How results are printed, if they are.
+    pub format: Option<Format>,
+    /// No progress.
+    pub quiet: bool,
+}
+
+impl Run<'_> {
+    /// Goes through all pictures, bad ones included; also says how long reading took.
+    ///
+    /// # Errors
+    /// Those of the task, and results that can't be written.
+    pub fn through<T: Task>(&self, task: &mut T) -> Result<(Outcome, Duration)> {
+        let several = self.paths.len() > 1;
+        let writer = self.format.map(|format| Writer::<T::Row>::new(format, several));
+        let mut writer = writer.transpose()?;
+        let mut names = self.out.map(Names::in_folder);
+        let bar = progress::items(self.paths.len(), "pictures", self.quiet);
+        let (mut failed, mut reading) = (0, Duration::ZERO);
+        for_each_chunk(
+            self.paths,
+            self.batch,
+            |chunk| self.read(chunk),
+            |fitted: Fitted| {
+                reading += fitted.elapsed;
+                let answers = fitted.batch.as_ref().map(|batch| task.compute(batch)).transpose()?;
+                let mut answers = answers.into_iter().flatten().zip(&fitted.pictures);
+                for (path, result) in &fitted.files {
+                    // A bad picture has a name too, so that those of the others do not depend on it.
+                    let name = names.as_mut().map(|names| names.of(path));
+                    if let Err(error) = result {
+                        failed += 1;
+                        bar.suspend(|| eprintln!("error: {error}"));
+                        if let Some(writer) = &mut writer {
+                            writer.failure(path, &error.to_string())?;
+                        }
+                        continue;
+                    }
+                    let Some((answer, picture)) = answers.next() else {
+                        bail!("{}: the network has no answer", path.display())
+                    };
+                    let row = task.show(path, name.as_deref(), picture, answer)?;
+                    if let Some(writer) = &mut writer {
+                        bar.suspend(|| writer.record(path, &row))?;
+                    }
+                }
+                bar.inc(fitted.files.len() as u64);
+                Ok(())
+            },
+        )?;
+        bar.finish_and_clear();
+        writer.map_or(Ok(()), Writer::finish)?;
+        Ok((outcome(failed, self.paths.len()), reading))
+    }
+
+    fn read<'a>(&self, files: &'a [PathBuf]) -> Result<Fitted<'a>> {
+        let start = Instant::now();
+        let decoded: Vec<_> =
+            files.par_iter().map(|path| picture::open(path, &self.options)).collect();
+        let (mut results, mut pictures) = (Vec::with_capacity(files.len()), Vec::new());
+        for (path, picture) in files.iter().zip(decoded) {
+            results.push((path.as_path(), picture.map(|picture| pictures.push(picture))));
+        }
+        let batch = match pictures.is_empty() {
+            true => None,
+            false => Some(self.input.batch(&pictures, &self.device)?),
+        };
+        Ok(Fitted { files: results, pictures, batch, elapsed: start.elapsed() })
+    }
+}
+
+/// Some files, and what a network gets of those that could be read.
+struct Fitted<'a> {
+    files: Vec<(&'a Path, Result<(), PictureError>)>,
+    /// The good ones, in order.
+    pictures: Vec<Rgb8>,
+    /// As the network takes them; `None` where there are none.
+    batch: Option<Batch>,
+    elapsed: Duration,
+}
+
+/// Draws on pictures without a network: `draw` gives a picture's file, or says what is wrong.
+///
+/// # Errors
+/// Files that can't be written. Bad pictures are reported, and the rest goes on.
+pub fn draw_each(
+    paths: &[PathBuf],
+    options: &DecodeOptions,
+    out: &Path,
+    draw: impl Fn(&Path, &Rgb8) -> Result<Vec<u8>>,
+) -> Result<Outcome> {
+    let mut names = Names::in_folder(out);
+    let mut failed = 0;
+    for path in paths {
+        let name = names.of(path);
+        let drawn = match picture::open(path, options) {
+            Ok(picture) => draw(path, &picture).map_err(|error| format!("{error:#}")),
+            Err(error) => Err(error.to_string()),
+        };
+        match drawn {
+            Ok(file) => crate::files::write(&crate::files::with_ending(&name, ".png"), &file)?,
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {error}");
+            }
+        }
+    }
+    Ok(outcome(failed, paths.len()))
+}
+
+fn outcome(failed: usize, pictures: usize) -> Outcome {
+    if failed == 0 {
+        return Outcome::Complete;
+    }
+    eprintln!("{failed} of {pictures} pictures could not be read");
+    Outcome::SomeFailed
+}

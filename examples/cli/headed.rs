@@ -1,0 +1,172 @@
+//! Networks with a head for places in pictures: whose layout, on which backbone, with what weights.
+
+use crate::exit::Usage;
+use crate::model;
+use anyhow::Result;
+use candle::{DType, Device};
+use clap::Args;
+use ghostnetv2::weights::{Checkpoint, ModelSource, TimmConfig};
+use ghostnetv2::{Config, MIN_SIDE};
+use heads::Seeded;
+use heads::placement::InputConfig;
+use heads::retinanet::{self, PostProcess, RetinaNet};
+use heads::segmentation::{self, SemanticFpn};
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The seed of heads that are not trained.
+const SEED: u64 = 0x2211_12905;
+
+/// `--model`, `--weights`, `--preset`, `--which`, `--offline`.
+#[derive(Args, Clone, Debug)]
+pub struct HeadedArgs {
+    /// A folder with config.json and model.safetensors, a repository hf:org/repo[@revision] of the
+    /// same, or a .safetensors file [default: the built-in backbone under a head that is not
+    /// trained, which shows how everything works and finds nothing]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// A .safetensors file
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    weights: Option<PathBuf>,
+    /// Whose layout and constants the network has [default: `head.preset` of config.json, else
+    /// lite]
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<String>,
+    /// The backbone of the weights, such as ghostnetv2_130 [default: `architecture` of
+    /// config.json, else ghostnetv2_100]
+    #[arg(long, value_name = "NAME")]
+    which: Option<String>,
+    /// Use only what the hub's cache on this machine holds
+    #[arg(long)]
+    offline: bool,
+}
+
+/// What to build a network from.
+#[derive(Debug)]
+pub struct Headed<P> {
+    /// Whose layout.
+    pub preset: P,
+    /// The backbone.
+    pub backbone: Config,
+    /// The weights, where there are any.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl HeadedArgs {
+    /// Finds and opens the weights.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the arguments, the files, or the hub.
+    pub fn open<P>(&self, quiet: bool) -> Result<Headed<P>>
+    where
+        P: FromStr<Err: Display>,
+    {
+        let source = match (&self.weights, &self.model) {
+            (Some(file), _) => Some(ModelSource::path(file.clone())?),
+            (_, Some(model)) => Some(ModelSource::parse(model)?),
+            _ => None,
+        };
+        if source.is_none() && self.which.is_some() {
+            let text = "--which: there are no weights to it: expected --weights or --model too";
+            return Err(Usage(text.into()).into());
+        }
+        let checkpoint =
+            source.map(|source| model::open(&source, self.offline, quiet)).transpose()?;
+        let config = checkpoint.as_ref().and_then(Checkpoint::timm_config);
+        let backbone = match (&self.which, config) {
+            (Some(which), _) => model::named(which)?,
+            (None, Some(config)) => config.config()?,
+            (None, None) => Config::v2(1.0),
+        };
+        let preset = self.preset::<P>(config)?;
+        Ok(Headed { preset, backbone, checkpoint })
+    }
+
+    fn preset<P>(&self, config: Option<&TimmConfig>) -> Result<P>
+    where
+        P: FromStr<Err: Display>,
+    {
+        let told = config.and_then(|config| config.get("head")?.get("preset")?.as_str());
+        let (name, origin) = match (&self.preset, told) {
+            (Some(name), _) => (name.as_str(), "--preset"),
+            (None, Some(name)) => (name, "config.json: head.preset"),
+            (None, None) => ("lite", "--preset"),
+        };
+        name.parse().map_err(|error| Usage(format!("{origin}: {error}")).into())
+    }
+}
+
+impl<P> Headed<P> {
+    /// Where the weights came from.
+    pub fn origin(&self) -> String {
+        match &self.checkpoint {
+            Some(checkpoint) => checkpoint.origin().to_owned(),
+            None => "a backbone trained on Tiny-ImageNet, a head that is not trained".into(),
+        }
+    }
+
+    /// What `config.json` says, where there is one.
+    pub fn timm_config(&self) -> Option<&TimmConfig> {
+        self.checkpoint.as_ref()?.timm_config()
+    }
+}
+
+impl Headed<retinanet::Preset> {
+    /// A detector, for pictures of another size where one is given.
+    ///
+    /// # Errors
+    /// [`Usage`]: a size that there can't be; weights that do not fit.
+    pub fn detector(
+        &self,
+        size: Option<usize>,
+        postprocess: impl FnOnce(PostProcess) -> PostProcess,
+        device: &Device,
+    ) -> Result<RetinaNet> {
+        let mut config = self.preset.config();
+        if let Some(checkpoint) = &self.checkpoint {
+            config = config.with_classes_of(checkpoint)?;
+        }
+        config.input = sized(config.input, size)?;
+        config.postprocess = postprocess(config.postprocess);
+        if let Some(checkpoint) = &self.checkpoint {
+            return Ok(RetinaNet::load(&config, &self.backbone, checkpoint, device)?);
+        }
+        let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
+        Ok(RetinaNet::ghostnet(&config, &self.backbone, vb)?)
+    }
+}
+
+impl Headed<segmentation::Preset> {
+    /// A Semantic FPN, for pictures of another size where one is given.
+    ///
+    /// # Errors
+    /// As [`Headed::detector`].
+    pub fn semantic_fpn(&self, size: Option<usize>, device: &Device) -> Result<SemanticFpn> {
+        let mut config = self.preset.config();
+        if let Some(checkpoint) = &self.checkpoint {
+            config = config.with_classes_of(checkpoint)?;
+        }
+        config.input = sized(config.input, size)?;
+        if let Some(checkpoint) = &self.checkpoint {
+            return Ok(SemanticFpn::load(&config, &self.backbone, checkpoint, device)?);
+        }
+        let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
+        Ok(SemanticFpn::ghostnet(&config, &self.backbone, vb)?)
+    }
+}
+
+fn sized(input: InputConfig, size: Option<usize>) -> Result<InputConfig> {
+    let Some(size) = size else { return Ok(input) };
+    if size < MIN_SIDE {
+        return Err(Usage(format!("--size {size}: expected at least {MIN_SIDE} pixels")).into());
+    }
+    let input = input.with_side(size);
+    input.check().map_err(|error| Usage(format!("--size {size}: {error}")))?;
+    Ok(input)
+}
+
+/// Weights of a head that is not trained, on the built-in backbone, which lies at `backbone`.
+fn untrained(backbone: &str) -> Result<Seeded> {
+    Ok(Seeded::new(SEED).with_known(backbone, model::DEFAULT.open_local()?))
+}

@@ -1,0 +1,94 @@
+//! Masks: PNG files whose values are classes.
+
+use crate::draw::colour;
+use anyhow::{Context, Result, bail};
+use heads::segmentation::{LabelMap, UNLABELLED};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// The most pixels of a mask that is read.
+const MOST_PIXELS: usize = 1 << 28;
+
+/// A label map as a PNG with a palette: any viewer shows colours, any reader of indices gets
+/// the classes.
+///
+/// # Errors
+/// What the encoder says.
+pub fn png(map: &LabelMap) -> Result<Vec<u8>> {
+    let (height, width) = map.size();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, u32::try_from(width)?, u32::try_from(height)?);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    let colour =
+        |class: usize| if class == usize::from(UNLABELLED) { [0; 3] } else { colour(class).0 };
+    encoder.set_palette((0..256).flat_map(colour).collect::<Vec<u8>>());
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(map.labels())?;
+    writer.finish()?;
+    Ok(file)
+}
+
+/// A label map from a PNG of 8 bits, gray or with a palette, as they are stored; with
+/// `reduce_zero_label` 0 becomes no class and each other value one less.
+///
+/// # Errors
+/// Another form, or a file that can't be read.
+pub fn read(path: &Path, reduce_zero_label: bool) -> Result<LabelMap> {
+    let values = || -> Result<LabelMap> {
+        let mut decoder = png::Decoder::new(BufReader::new(File::open(path)?));
+        decoder.set_transformations(png::Transformations::IDENTITY);
+        let mut reader = decoder.read_info()?;
+        let (colour, depth) = reader.output_color_type();
+        if depth != png::BitDepth::Eight
+            || !matches!(colour, png::ColorType::Grayscale | png::ColorType::Indexed)
+        {
+            bail!("{colour:?} of {depth:?} bits: expected 8 bits, gray or with a palette")
+        }
+        let length = reader.output_buffer_size().filter(|&length| length <= MOST_PIXELS);
+        let mut values = vec![0; length.context("too many pixels")?];
+        let frame = reader.next_frame(&mut values)?;
+        LabelMap::new((frame.height as usize, frame.width as usize), values).map_err(Into::into)
+    };
+    let map = values().with_context(|| format!("can't read the mask {}", path.display()))?;
+    if !reduce_zero_label {
+        return Ok(map);
+    }
+    let reduced = map.labels().iter().map(|&label| match label {
+        UNLABELLED => UNLABELLED,
+        label => label.wrapping_sub(1),
+    });
+    Ok(LabelMap::new(map.size(), reduced.collect())?)
+}
+
+/// Refuses a mask of another size than its picture's.
+///
+/// # Errors
+/// That.
+pub fn check_size(path: &Path, map: &LabelMap, picture: (usize, usize)) -> Result<()> {
+    let ((h, w), (height, width)) = (map.size(), picture);
+    if (h, w) != (height, width) {
+        bail!("{}: {w}x{h} pixels: expected {width}x{height}, as its picture", path.display())
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mask.png");
+        let map = LabelMap::new((2, 3), vec![0, 1, 149, 255, 7, 0]).unwrap();
+        std::fs::write(&file, png(&map).unwrap()).unwrap();
+        assert_eq!(read(&file, false).unwrap(), map);
+        assert_eq!(read(&file, true).unwrap().labels(), [255, 0, 148, 255, 6, 255]);
+        assert!(check_size(&file, &map, (3, 2)).unwrap_err().to_string().contains("3x2"));
+        std::fs::write(&file, "no mask").unwrap();
+        let error = format!("{:#}", read(&file, false).unwrap_err());
+        assert!(error.contains("mask.png"), "{error}");
+    }
+}

@@ -1,0 +1,177 @@
+//! Finds objects in pictures: `cargo run --release --example detect -- street.jpg --out boxes`
+
+mod coco;
+mod record;
+mod session;
+
+use anyhow::Result;
+use candle::Device;
+use clap::Parser;
+use cli::device::DeviceArgs;
+use cli::draw::{self, Pen};
+use cli::exit::{CODES, Outcome, Usage, report};
+use cli::fitted::draw_each;
+use cli::headed::{Headed, HeadedArgs};
+use cli::objects::Objects;
+use cli::output::Format;
+use cli::pictures::PictureArgs;
+use cli::spent::Spent;
+use cli::{inputs, threads};
+use coco::{Annotated, Results};
+use heads::retinanet::{PostProcess, Preset, RetinaNet};
+use session::Session;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  detect street.jpg --out boxes                     a picture with boxes, in the folder boxes
+  detect --model my-detector/ photos/ 'scans/*.png' files, folders, patterns
+  detect --weights retinanet.safetensors --preset torchvision street.jpg
+  detect --classes person,dog --format jsonl photos/ > photos.jsonl
+  detect --conf 0.001 --save-coco results.json val2017/
+  detect --draw-annotations instances_val2017.json --out truth val2017/
+";
+
+/// Finds objects in pictures.
+#[derive(Parser, Debug)]
+#[command(name = "detect", after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n{CODES}"))]
+struct Args {
+    /// Files, folders (searched in depth) or patterns [default: the sample pictures]
+    pictures: Vec<PathBuf>,
+    #[command(flatten)]
+    model: HeadedArgs,
+    /// Names of the classes, one a line [default: those of the model, else COCO's]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// The lowest score that is shown
+    #[arg(long, value_name = "SCORE", default_value_t = 0.3, value_parser = share)]
+    conf: f64,
+    /// Of two objects of a class that overlap by more, the better one is shown
+    #[arg(long, value_name = "OVERLAP", default_value_t = 0.5, value_parser = share)]
+    iou: f64,
+    /// How many objects are shown of a picture, at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    max_det: u16,
+    /// Only these, by their names or their numbers in the annotations
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    classes: Vec<String>,
+    /// What the shorter side of a picture becomes, or the square that it is fitted into, in pixels
+    /// [default: the preset's own]
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+    /// Pictures that go through the network together
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// How to write the results
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    decode: PictureArgs,
+    /// Write the pictures with boxes into this folder, as PNG
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// A font for what is written on them
+    #[arg(long, value_name = "FILE")]
+    font: Option<PathBuf>,
+    /// Write the results as COCO's evaluation reads them; image_id is the digits at the end of a
+    /// picture's name, or its place where these are missing or not unique
+    #[arg(long, value_name = "FILE")]
+    save_coco: Option<PathBuf>,
+    /// Draw the boxes of these annotations in COCO's form, and detect nothing
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["tensor", "dump", "save_coco"])]
+    draw_annotations: Option<PathBuf>,
+    /// Detect in a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "save_coco"])]
+    tensor: Option<PathBuf>,
+    /// Write input, logits.N and deltas.N of each level to a safetensors file
+    #[arg(long, value_name = "FILE")]
+    dump: Option<PathBuf>,
+    /// Say how long loading, reading, computing, post-processing and drawing took
+    #[arg(long)]
+    timing: bool,
+    /// Only results and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "expected a number from 0 to 1".into())
+}
+
+fn main() -> ExitCode {
+    report(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<Outcome> {
+    let start = Instant::now();
+    args.threads.map_or(Ok(()), threads::ensure)?;
+    let files = match args.tensor {
+        Some(_) => Vec::new(),
+        None => files(args)?,
+    };
+    let pen = Pen::new(args.font.as_deref())?;
+    args.out.as_deref().map_or(Ok(()), cli::files::make_folder)?;
+    if let (Some(file), Some(out)) = (&args.draw_annotations, &args.out) {
+        let annotated = Annotated::read(file)?;
+        return draw_each(&files, &args.decode.options_for_places(), out, |path, picture| {
+            draw::png(&pen.boxes(picture, &annotated.marks(path, picture)?)?)
+        });
+    }
+    let device = args.device.open(|text| args.note(text))?;
+    let (detector, objects) = detector(args, &device)?;
+    let wanted = objects.named(&args.classes)?;
+    let results = args.save_coco.as_deref().map(|file| Results::new(file, &files));
+    let mut spent = Spent::default();
+    spent.since("loading", start);
+    let session = Session { args, detector, objects, wanted, pen, results, spent };
+    match &args.tensor {
+        Some(path) => session.tensor(path, &device),
+        None => session.pictures(&files, device),
+    }
+}
+
+fn files(args: &Args) -> Result<Vec<PathBuf>> {
+    let samples = [inputs::samples()];
+    let files = inputs::expand(if args.pictures.is_empty() { &samples } else { &args.pictures })?;
+    if args.dump.is_some() && files.len() > usize::from(args.batch) {
+        let text = format!("--dump: {} pictures: expected one batch: raise --batch", files.len());
+        return Err(Usage(text).into());
+    }
+    Ok(files)
+}
+
+/// The network that the arguments ask for, and the names of its classes.
+fn detector(args: &Args, device: &Device) -> Result<(RetinaNet, Objects)> {
+    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+    // Where only some classes are wanted, the others may not take their places.
+    let detections = if args.classes.is_empty() { args.max_det.into() } else { usize::MAX };
+    let postprocess = |preset| PostProcess {
+        score_threshold: args.conf as f32,
+        iou_threshold: args.iou,
+        detections,
+        ..preset
+    };
+    let detector = headed.detector(args.size, postprocess, device)?;
+    let classes = detector.config().classes;
+    let objects = Objects::new(classes, headed.timm_config(), args.labels.as_deref())?;
+    let (name, preset) = (headed.backbone.name(), headed.preset);
+    let origin = headed.origin();
+    args.note(&format!("model built: retinanet ({preset}) on {name}, {classes} classes, {origin}"));
+    Ok((detector, objects))
+}
+
+impl Args {
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! From a batch to results: compute, find, draw.
+
+use crate::Args;
+use crate::coco::Results;
+use crate::record::{Found, Object};
+use anyhow::Result;
+use candle::{Device, Tensor};
+use cli::draw::{self, Mark, Pen};
+use cli::exit::Outcome;
+use cli::files::{self, with_ending};
+use cli::fitted::{Run, Task};
+use cli::objects::Objects;
+use cli::output::Writer;
+use cli::spent::Spent;
+use cli::tensors;
+use ghostnetv2::picture::Rgb8;
+use heads::boxes::Detections;
+use heads::placement::{Batch, Placement};
+use heads::retinanet::{RawOutputs, RetinaNet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub(crate) struct Session<'a> {
+    pub(crate) args: &'a Args,
+    pub(crate) detector: RetinaNet,
+    pub(crate) objects: Objects,
+    /// The classes that are shown; all where there are none.
+    pub(crate) wanted: Vec<u32>,
+    pub(crate) pen: Pen,
+    pub(crate) results: Option<Results<'a>>,
+    pub(crate) spent: Spent,
+}
+
+impl Session<'_> {
+    pub(crate) fn pictures(mut self, paths: &[PathBuf], device: Device) -> Result<Outcome> {
+        let run = Run {
+            paths,
+            batch: self.args.batch.into(),
+            options: self.args.decode.options_for_places(),
+            input: self.detector.config().input,
+            device,
+            out: self.args.out.as_deref(),
+            format: Some(self.args.format),
+            quiet: self.args.quiet,
+        };
+        let (outcome, reading) = run.through(&mut self)?;
+        self.spent.add("reading", reading);
+        self.results.take().map_or(Ok(()), Results::write)?;
+        if self.args.timing {
+            self.spent.print();
+        }
+        Ok(outcome)
+    }
+
+    /// A ready tensor, as if its pictures were of its size.
+    pub(crate) fn tensor(mut self, path: &Path, device: &Device) -> Result<Outcome> {
+        let batch = Batch::of_inputs(tensors::read_input(path, 3, device)?)?;
+        let found = self.compute(&batch)?;
+        let mut writer = Writer::new(self.args.format, found.len() > 1)?;
+        for (i, found) in found.iter().enumerate() {
+            writer.record(Path::new(&format!("{}[{i}]", path.display())), found)?;
+        }
+        writer.finish()?;
+        if self.args.timing {
+            self.spent.print();
+        }
+        Ok(Outcome::Complete)
+    }
+
+    fn dump(&self, path: &Path, batch: &Batch, raw: &RawOutputs) -> Result<()> {
+        let mut named = vec![("input".to_owned(), batch.pixels.clone())];
+        for (what, maps) in [("logits", &raw.logits), ("deltas", &raw.deltas)] {
+            // The finest level is P3.
+            let levels = (3..).zip(maps);
+            named.extend(
+                levels.map(|(i, map): (usize, &Tensor)| (format!("{what}.{i}"), map.clone())),
+            );
+        }
+        tensors::write(path, named)
+    }
+
+    fn shown(&self, found: &Detections) -> Detections {
+        match self.wanted.is_empty() {
+            true => found.clone(),
+            false => found.of_classes(&self.wanted).truncated(self.args.max_det.into()),
+        }
+    }
+}
+
+impl Task for Session<'_> {
+    type Answer = Found;
+    type Row = Found;
+
+    fn compute(&mut self, batch: &Batch) -> Result<Vec<Found>> {
+        if batch.placements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let start = Instant::now();
+        let raw = self.detector.forward_t(&batch.pixels, false)?;
+        self.spent.since("computing", start);
+        if let Some(path) = &self.args.dump {
+            self.dump(path, batch, &raw)?;
+        }
+        let start = Instant::now();
+        let detections = self.detector.detections(&raw, batch)?;
+        self.spent.since("finding", start);
+        self.spent.pictures += detections.len();
+        let found = |(placement, found): (&Placement, &Detections)| {
+            Found::new(placement.original, &self.shown(found), &self.objects)
+        };
+        Ok(batch.placements.iter().zip(&detections).map(found).collect())
+    }
+
+    fn show(
+        &mut self,
+        path: &Path,
+        name: Option<&Path>,
+        picture: &Rgb8,
+        found: Found,
+    ) -> Result<Found> {
+        if let Some(name) = name {
+            let start = Instant::now();
+            let mark = |object: &Object| Mark {
+                bbox: object.bbox,
+                text: format!("{} {:.2}", object.label, object.score),
+                class: object.class_id as usize,
+            };
+            let marks: Vec<_> = found.objects.iter().map(mark).collect();
+            let image = self.pen.boxes(picture, &marks)?;
+            files::write(&with_ending(name, ".png"), &draw::png(&image)?)?;
+            self.spent.since("drawing", start);
+        }
+        if let Some(results) = &mut self.results {
+            results.add(path, &found);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,236 @@
+//! `evaluate ade20k`, `camvid` and `folders`: mean intersection over union of label maps.
+
+use crate::ReportFormat;
+use anyhow::{Result, bail};
+use clap::Args;
+use cli::device::DeviceArgs;
+use cli::exit::{Outcome, Output, Usage};
+use cli::files::with_ending;
+use cli::fitted::{Run, Task};
+use cli::headed::{Headed, HeadedArgs};
+use cli::pictures::PictureArgs;
+use cli::{inputs, masks, scenes, threads};
+use ghostnetv2::picture::Rgb8;
+use heads::data::DataError;
+use heads::eval::segmentation::PixelCounts;
+use heads::placement::Batch;
+use heads::segmentation::{LabelMap, Preset, SemanticFpn, UNLABELLED};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+pub(crate) struct PixelsArgs {
+    /// The masks, PNG files with the pictures' names
+    #[arg(long, value_name = "DIR")]
+    annotations: PathBuf,
+    /// The pictures, for a network
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "predictions",
+        conflicts_with = "predictions"
+    )]
+    images: Option<PathBuf>,
+    /// Masks that are ready, PNG files with the names of the annotations, as `segment` writes them
+    #[arg(long, value_name = "DIR")]
+    predictions: Option<PathBuf>,
+    /// In the predictions 0 is no class and 1 the first
+    #[arg(long, requires = "predictions")]
+    predictions_from_one: bool,
+    /// In the annotations 0 is no class and 1 the first, as always in ADE20K
+    #[arg(long)]
+    reduce_zero_label: bool,
+    /// How many classes the predictions have [default: the data set's, or the network's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    num_classes: Option<u8>,
+    /// Names of the classes, one a line [default: the data set's]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    model: HeadedArgs,
+    /// What the shorter side of a picture becomes, in pixels [default: the preset's own]
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    decode: PictureArgs,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+    /// Only the result and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Whose masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataSet {
+    Ade20k,
+    Camvid,
+    Folders,
+}
+
+impl DataSet {
+    fn classes(self) -> Option<usize> {
+        match self {
+            Self::Ade20k => Some(150),
+            Self::Camvid => Some(11),
+            Self::Folders => None,
+        }
+    }
+
+    /// A mask of the annotations.
+    fn read(self, path: &Path, reduce_zero_label: bool) -> Result<LabelMap> {
+        let map = masks::read(path, reduce_zero_label || self == Self::Ade20k)?;
+        if self != Self::Camvid {
+            return Ok(map);
+        }
+        let none = |&label: &u8| if label == 11 { UNLABELLED } else { label };
+        Ok(LabelMap::new(map.size(), map.labels().iter().map(none).collect())?)
+    }
+}
+
+pub(crate) fn run(args: &PixelsArgs, data_set: DataSet) -> Result<Outcome> {
+    args.threads.map_or(Ok(()), threads::ensure)?;
+    let told = args.num_classes.map(usize::from).or(data_set.classes());
+    match (&args.predictions, &args.images) {
+        (Some(folder), _) => {
+            let Some(classes) = told else {
+                let text = "--num-classes: expected how many classes the predictions have";
+                return Err(Usage(text.into()).into());
+            };
+            let names = scenes::names(classes, None, args.labels.as_deref())?;
+            print(args, &of_predictions(args, data_set, folder, classes)?, &names)?;
+            Ok(Outcome::Complete)
+        }
+        (None, Some(folder)) => of_network(args, data_set, folder),
+        (None, None) => bail!("neither --predictions nor --images"),
+    }
+}
+
+fn of_predictions(
+    args: &PixelsArgs,
+    data_set: DataSet,
+    folder: &Path,
+    classes: usize,
+) -> Result<PixelCounts> {
+    let annotations = inputs::expand(std::slice::from_ref(&args.annotations))?;
+    let pairs = beside(&annotations, folder)?;
+    let mut counts = PixelCounts::new(classes);
+    for (annotation, prediction) in annotations.iter().zip(pairs) {
+        let truth = data_set.read(annotation, args.reduce_zero_label)?;
+        let predicted = masks::read(&prediction, args.predictions_from_one)?;
+        counts.add(&predicted, &truth).map_err(|error| invalid(&prediction, &error))?;
+    }
+    Ok(counts)
+}
+
+fn of_network(args: &PixelsArgs, data_set: DataSet, folder: &Path) -> Result<Outcome> {
+    let paths = inputs::expand(&[folder.into()])?;
+    let annotations = beside(&paths, &args.annotations)?;
+    let device = args.device.open(|text| eprintln!("{text}"))?;
+    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+    let network = headed.semantic_fpn(args.size, &device)?;
+    let classes = network.config().classes;
+    let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
+    let run = Run {
+        paths: &paths,
+        batch: 1,
+        options: args.decode.options_for_places(),
+        input: network.config().input,
+        device,
+        out: None,
+        format: None,
+        quiet: args.quiet,
+    };
+    let pairs = paths.iter().cloned().zip(annotations).collect();
+    let mut scored = Scored { args, data_set, network, pairs, counts: PixelCounts::new(classes) };
+    let (outcome, _) = run.through(&mut scored)?;
+    print(args, &scored.counts, &names)?;
+    Ok(outcome)
+}
+
+/// The masks of a folder that have the files' names; all that are missing are said together.
+fn beside(files: &[PathBuf], folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mask = |file: &PathBuf| {
+        with_ending(&folder.join(file.file_stem().unwrap_or(file.as_os_str())), ".png")
+    };
+    let masks: Vec<_> = files.iter().map(mask).collect();
+    let missing = masks.iter().filter(|mask| !mask.is_file());
+    let problems: Vec<_> =
+        missing.map(|mask| format!("{}: there is no such file", mask.display())).collect();
+    if problems.is_empty() {
+        Ok(masks)
+    } else {
+        Err(DataError::Invalid { path: folder.into(), problems })
+    }
+}
+
+fn invalid(path: &Path, problem: &impl ToString) -> DataError {
+    DataError::Invalid { path: path.into(), problems: vec![problem.to_string()] }
+}
+
+/// A network, and what it has scored so far.
+struct Scored<'a> {
+    args: &'a PixelsArgs,
+    data_set: DataSet,
+    network: SemanticFpn,
+    /// The annotation of each picture.
+    pairs: std::collections::BTreeMap<PathBuf, PathBuf>,
+    counts: PixelCounts,
+}
+
+impl Task for Scored<'_> {
+    type Answer = LabelMap;
+    type Row = ();
+
+    fn compute(&mut self, batch: &Batch) -> Result<Vec<LabelMap>> {
+        Ok(self.network.segment_batch(batch)?)
+    }
+
+    fn show(&mut self, path: &Path, _: Option<&Path>, _: &Rgb8, map: LabelMap) -> Result<()> {
+        let Some(annotation) = self.pairs.get(path) else { return Ok(()) };
+        let truth = self.data_set.read(annotation, self.args.reduce_zero_label)?;
+        Ok(self.counts.add(&map, &truth).map_err(|error| invalid(annotation, &error))?)
+    }
+}
+
+fn print(args: &PixelsArgs, counts: &PixelCounts, names: &[String]) -> Result<()> {
+    let (present, all) = (counts.mean_of_present(), counts.mean_of_all());
+    let (accuracy, iou) = (counts.accuracy(), counts.iou());
+    let text = match args.format {
+        ReportFormat::Json => {
+            let class = |(name, iou): (&String, &Option<f64>)| json!({ "label": name, "iou": iou });
+            let classes: Vec<_> = names.iter().zip(&iou).map(class).collect();
+            let object = json!({
+                "miou_of_present": present, "miou_of_all": all, "pixel_accuracy": accuracy,
+                "classes": classes,
+            });
+            format!("{object}\n")
+        }
+        ReportFormat::Text => {
+            let number = |value: Option<f64>| match value {
+                Some(value) => format!("{value:.4}"),
+                None => "-".into(),
+            };
+            let mut text = format!(
+                "mIoU {}  absent classes are skipped (mmsegmentation)\n\
+                 mIoU {all:.4}  absent classes count 0 (ADE20K's benchmark)\n\
+                 accuracy of pixels {}\n",
+                number(present),
+                number(accuracy)
+            );
+            for (name, iou) in names.iter().zip(iou) {
+                let _ = writeln!(text, "{name:24}: {}", number(iou));
+            }
+            text
+        }
+    };
+    Ok(stdout().write_all(text.as_bytes()).map_err(Output)?)
+}

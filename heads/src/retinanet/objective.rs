@@ -1,0 +1,173 @@
+//! From ground truth to losses: anchors are given to boxes, and learn from them.
+
+use super::losses::{BoxLoss, Losses, Normalizer, focal_loss, giou_loss, l1_loss};
+use super::{Match, RawOutputs, RetinaNetConfig};
+use crate::anchors::LevelAnchors;
+use crate::boxes::BBox;
+use crate::placement::{Batch, Placement};
+use candle::{Result, Tensor, bail};
+
+/// An object of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroundTruth {
+    /// Where, in pixels of the picture as it was before it was fitted to the network.
+    pub bbox: BBox,
+    /// Its class.
+    pub class_id: u32,
+}
+
+/// The losses of a batch.
+pub(super) fn losses(
+    config: &RetinaNetConfig,
+    raw: &RawOutputs,
+    batch: &Batch,
+    truths: &[Vec<GroundTruth>],
+) -> Result<Losses> {
+    let pictures = batch.placements.len();
+    if truths.len() != pictures || pictures == 0 {
+        bail!("ground truth of {} pictures for a batch of {pictures}", truths.len())
+    }
+    let levels = config.anchors.levels(batch.size()?, &raw.cells()?)?;
+    let anchors: Vec<BBox> = levels.iter().flat_map(LevelAnchors::iter).collect();
+    let (logits, deltas) = raw.rows(config.classes)?;
+
+    let (mut classification, mut bbox) = (Vec::new(), Vec::new());
+    let mut learning = Vec::new();
+    for (i, (truths, placement)) in truths.iter().zip(&batch.placements).enumerate() {
+        let truths = in_input(config, i, truths, placement)?;
+        let matches = assign(config, &levels, &anchors, &truths, placement);
+        let count = matches.iter().filter(|m| matches!(m, Match::Box(_))).count().max(1);
+        let divisor = match config.loss.normalizer {
+            Normalizer::EachPicture => count,
+            Normalizer::Batch => 1,
+        };
+        let classes = class_loss(config, &logits.get(i)?, &matches, &truths)?;
+        classification.push((classes / divisor as f64)?);
+        let boxes = box_loss(config, &deltas.get(i)?, &anchors, &matches, &truths)?;
+        bbox.push((boxes / divisor as f64)?);
+        learning.push(count);
+    }
+    let divisor = match config.loss.normalizer {
+        Normalizer::EachPicture => pictures,
+        Normalizer::Batch => learning.iter().sum(),
+    };
+    let mean = |losses: &[Tensor]| Tensor::stack(losses, 0)?.sum_all()? / divisor as f64;
+    Ok(Losses { classification: mean(&classification)?, bbox: mean(&bbox)? })
+}
+
+/// Checks the ground truth, and moves it into the input.
+fn in_input(
+    config: &RetinaNetConfig,
+    picture: usize,
+    truths: &[GroundTruth],
+    placement: &Placement,
+) -> Result<Vec<GroundTruth>> {
+    let moved = |truth: &GroundTruth| {
+        let GroundTruth { bbox, class_id } = *truth;
+        let [x1, y1, x2, y2] = bbox;
+        if bbox.iter().any(|v| !v.is_finite()) || x2 <= x1 || y2 <= y1 {
+            bail!(
+                "picture {picture} of the batch: box {bbox:?}: expected left < right and \
+                 top < bottom; drop such boxes from the data set"
+            )
+        }
+        if class_id as usize >= config.classes {
+            bail!(
+                "picture {picture} of the batch: class {class_id}: expected one below {}",
+                config.classes
+            )
+        }
+        Ok(GroundTruth { bbox: placement.to_input(bbox), class_id })
+    };
+    truths.iter().map(moved).collect()
+}
+
+/// What becomes of each anchor.
+fn assign(
+    config: &RetinaNetConfig,
+    levels: &[LevelAnchors],
+    anchors: &[BBox],
+    truths: &[GroundTruth],
+    placement: &Placement,
+) -> Vec<Match> {
+    let boxes: Vec<BBox> = truths.iter().map(|truth| truth.bbox).collect();
+    if config.loss.normalizer == Normalizer::EachPicture {
+        return config.matcher.assign(anchors, &boxes);
+    }
+    let (height, width) = placement.padded;
+    let inside = |level: &LevelAnchors| {
+        let ((rows, columns), (down, across)) = (level.cells(), level.stride());
+        let (valid_rows, valid_columns) = (height.div_ceil(down), width.div_ceil(across));
+        let cell = move |cell| cell / columns < valid_rows && cell % columns < valid_columns;
+        let per_cell = level.per_cell();
+        (0..rows * columns).flat_map(move |i| std::iter::repeat_n(cell(i), per_cell))
+    };
+    let inside: Vec<bool> = levels.iter().flat_map(inside).collect();
+    let kept = anchors.iter().zip(&inside).filter(|&(_, &inside)| inside);
+    let kept: Vec<BBox> = kept.map(|(&anchor, _)| anchor).collect();
+    let mut matches = config.matcher.assign(&kept, &boxes).into_iter();
+    let each = |inside: bool| if inside { matches.next() } else { None };
+    inside.into_iter().map(each).map(|m| m.unwrap_or(Match::Ignored)).collect()
+}
+
+/// The sum over all anchors that are not ignored; `logits` is `[N, classes]`.
+fn class_loss(
+    config: &RetinaNetConfig,
+    logits: &Tensor,
+    matches: &[Match],
+    truths: &[GroundTruth],
+) -> Result<Tensor> {
+    let mut targets = vec![0f32; logits.elem_count()];
+    let mut weights = vec![1f32; matches.len()];
+    for (i, found) in matches.iter().enumerate() {
+        match *found {
+            Match::Background => {}
+            Match::Ignored => weights[i] = 0.0,
+            Match::Box(number) => {
+                targets[i * config.classes + truths[number].class_id as usize] = 1.0;
+            }
+        }
+    }
+    let device = logits.device();
+    let targets = Tensor::from_vec(targets, logits.shape(), device)?.to_dtype(logits.dtype())?;
+    let weights = Tensor::from_vec(weights, (matches.len(), 1), device)?;
+    let loss = focal_loss(logits, &targets, config.loss.alpha, config.loss.gamma)?;
+    // By rows first: one long sum of small numbers would lose them.
+    loss.broadcast_mul(&weights.to_dtype(logits.dtype())?)?.sum(1)?.sum_all()
+}
+
+/// The sum over all anchors that learn a box; `deltas` is `[N, 4]`.
+fn box_loss(
+    config: &RetinaNetConfig,
+    deltas: &Tensor,
+    anchors: &[BBox],
+    matches: &[Match],
+    truths: &[GroundTruth],
+) -> Result<Tensor> {
+    let learning = matches.iter().enumerate().filter_map(|(i, found)| match *found {
+        Match::Box(number) => Some((i, truths[number].bbox)),
+        _ => None,
+    });
+    let (rows, boxes): (Vec<usize>, Vec<BBox>) = learning.unzip();
+    if rows.is_empty() {
+        // Zero, with gradients of zero for whoever looks for them.
+        return (deltas * deltas.zeros_like()?)?.sum_all();
+    }
+    let device = deltas.device();
+    let table = |rows: &[[f32; 4]]| {
+        Tensor::from_slice(rows.as_flattened(), (rows.len(), 4), device)?.to_dtype(deltas.dtype())
+    };
+    let indices = Tensor::from_iter(rows.iter().map(|&i| i as u32), device)?;
+    let found = deltas.index_select(&indices, 0)?;
+    let own = rows.iter().map(|&i| anchors[i]);
+    match config.loss.bbox {
+        BoxLoss::L1 => {
+            let encoded = own.zip(&boxes).map(|(anchor, &bbox)| config.coder.encode(bbox, anchor));
+            l1_loss(&found, &table(&encoded.collect::<Vec<_>>())?)?.sum_all()
+        }
+        BoxLoss::Giou => {
+            let decoded = config.coder.decode_tensor(&found, &table(&own.collect::<Vec<_>>())?)?;
+            giou_loss(&decoded, &table(&boxes)?)?.sum_all()
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! From a pyramid to class scores: every level is brought to the size of the finest, and summed.
+
+use super::SemanticNorm;
+use super::config::SemanticFpnConfig;
+use super::names::{classifier, unit};
+use crate::bilinear;
+use crate::layers::{Conv, Conv2d, ConvSpec, Norm, Start};
+use candle::{Result, Tensor, bail};
+use candle_nn::VarBuilder;
+
+/// The head of a Semantic FPN.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    levels: Vec<Vec<Unit>>,
+    classifier: Conv2d,
+    align_corners: bool,
+    dropout: f64,
+}
+
+impl Head {
+    /// A head for a pyramid of so many levels, each twice as coarse as the one before.
+    pub(super) fn new(config: &SemanticFpnConfig, levels: usize, vb: &VarBuilder) -> Result<Self> {
+        // As many convolutions as there are doublings to the finest level, but at least one.
+        let level = |level: usize| {
+            let units = (0..level.max(1)).map(|i| Unit::new(config, (level, levels), i, vb));
+            units.collect::<Result<Vec<_>>>()
+        };
+        let spec = ConvSpec {
+            in_channels: config.channels,
+            out_channels: config.classes,
+            kernel: 1,
+            stride: 1,
+            bias: true,
+            start: Start::Small(0.0),
+        };
+        Ok(Self {
+            levels: (0..levels).map(level).collect::<Result<_>>()?,
+            classifier: spec.conv(classifier(config.names, vb))?,
+            align_corners: config.align_corners,
+            dropout: config.dropout,
+        })
+    }
+
+    /// `[B, pyramid_channels, H_i, W_i]` each → `[B, classes, H_0, W_0]`.
+    pub(super) fn forward_t(&self, maps: &[Tensor], train: bool) -> Result<Tensor> {
+        let Some(finest) = maps.first().filter(|_| maps.len() == self.levels.len()) else {
+            bail!("a head for {} levels, but {} maps", self.levels.len(), maps.len())
+        };
+        let (_, _, h, w) = finest.dims4()?;
+        let grown = |(i, (units, map)): (usize, (&Vec<Unit>, &Tensor))| {
+            let mut y = map.clone();
+            for unit in units {
+                y = unit.forward_t(&y, train)?;
+                if i > 0 {
+                    let (_, _, h, w) = y.dims4()?;
+                    y = bilinear::resize(&y, (2 * h, 2 * w), self.align_corners)?;
+                }
+            }
+            // Doubled sizes of coarse maps are a little more where sides are odd.
+            bilinear::resize(&y, (h, w), self.align_corners)
+        };
+        let mut grown = self.levels.iter().zip(maps).enumerate().map(grown);
+        let Some(first) = grown.next() else { bail!("a head without levels") };
+        let sum = grown.try_fold(first?, |sum, map| sum + map?)?;
+        self.classifier.forward(&if train { self.drop_channels(&sum)? } else { sum })
+    }
+
+    /// Whole channels at once: neighbouring pixels would tell what is missing.
+    fn drop_channels(&self, x: &Tensor) -> Result<Tensor> {
+        if self.dropout == 0.0 {
+            return Ok(x.clone());
+        }
+        let (b, c, _, _) = x.dims4()?;
+        let kept = Tensor::rand(0f32, 1.0, (b, c, 1, 1), x.device())?.ge(self.dropout)?;
+        x.broadcast_mul(&(kept.to_dtype(x.dtype())? / (1.0 - self.dropout))?)
+    }
+}
+
+/// A 3x3 convolution, its norm, and a ReLU.
+#[derive(Clone, Debug)]
+struct Unit {
+    conv: Conv,
+    norm: Norm,
+}
+
+impl Unit {
+    fn new(
+        config: &SemanticFpnConfig,
+        level: (usize, usize),
+        i: usize,
+        vb: &VarBuilder,
+    ) -> Result<Self> {
+        let (conv, norm) = unit(config.names, level, i, vb);
+        let spec = ConvSpec {
+            in_channels: if i == 0 { config.pyramid_channels } else { config.channels },
+            out_channels: config.channels,
+            kernel: 3,
+            stride: 1,
+            bias: false,
+            start: Start::Uniform,
+        };
+        let norm = match config.norm {
+            SemanticNorm::Batch => Norm::batch(config.channels, norm)?,
+            SemanticNorm::Group(groups) => Norm::group(groups, config.channels, norm)?,
+        };
+        Ok(Self { conv: spec.of_kind(config.convolution, conv)?, norm })
+    }
+
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.norm.forward_t(&self.conv.forward(x)?, 0, train)?.relu()
+    }
+}

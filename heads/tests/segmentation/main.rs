@@ -1,0 +1,16 @@
+//! Semantic FPN against mmsegmentation and segmentation_models_pytorch: fixtures by
+//! `scripts/make_segmentation_fixtures.py`, weights by formula.
+#![allow(clippy::unwrap_used)] // a test that can't go on may end
+
+#[path = "../common/fixture.rs"]
+#[allow(dead_code, reason = "detection uses more of it")]
+mod fixture;
+#[path = "../../../ghostnetv2/tests/model/formula.rs"]
+#[allow(dead_code, reason = "its own networks are others")]
+mod formula;
+mod hostile;
+mod losses;
+mod names;
+#[path = "../common/weights.rs"]
+mod weights;
+mod whole;
