@@ -13,7 +13,7 @@ pub enum Preset {
     TorchvisionV2,
     /// mmdetection's RetinaNet around `mmpretrain.TIMMBackbone`.
     Mmdet,
-    /// A detector for phones, trained here: separable convolutions, 128 channels, 320 pixels.
+    /// This project's own, for phones: separable convolutions, 128 channels, 320 pixels.
     Lite,
 }
 

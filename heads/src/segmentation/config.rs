@@ -17,7 +17,7 @@ pub enum Preset {
     Mmseg,
     /// segmentation_models_pytorch's `FPN` around a `tu-` encoder.
     Smp,
-    /// For phones, trained here: separable convolutions, 128 and 64 channels.
+    /// This project's own, for phones: separable convolutions, 128 and 64 channels.
     Lite,
 }
 
