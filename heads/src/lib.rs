@@ -41,6 +41,7 @@ pub mod eval;
 pub mod fpn;
 mod layers;
 pub mod nms;
+mod norms;
 pub mod placement;
 pub mod retinanet;
 mod seeded;

@@ -1,6 +1,7 @@
 //! From the last map to class scores.
 
-use super::layers::{Conv2d, ConvBn, ConvSpec, Folded};
+use super::layers::{Conv2d, ConvBn, ConvSpec};
+use crate::lowering::Folded;
 use crate::config::{Config, HEAD, LAST, STAGES};
 use crate::ops::global_avg_pool;
 use candle::{Error, Result, Tensor};
