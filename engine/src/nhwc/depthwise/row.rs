@@ -145,7 +145,7 @@ impl<T: RowTarget> Row<T> {
     fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(&self, isa: I, lanes: L) {
         // All channels of a block before the next block, so that its inputs stay in the cache.
         let column = (self.taps.1 - self.taps.0) * self.ld * self.filter.stride;
-        let block = (CACHED_LEN / column.max(1)).max(RUN);
+        let block = (CACHED_LEN / column.max(1) / RUN * RUN).max(RUN);
         for start in (0..self.width).step_by(block) {
             let end = self.width.min(start + block);
             for vector in self.vectors.0..self.vectors.1 {
