@@ -1,9 +1,7 @@
-//! What computes: a plan on the CPU, or candle on any device; and in what precision.
+//! What computes a classifier: a plan on the CPU, or candle on any device; and in what precision.
 
 use crate::calibrate::CalibrateArgs;
-use crate::device::DeviceArgs;
-use crate::exit::Usage;
-use crate::threads;
+use crate::compute::{Compute, ComputeArgs};
 use anyhow::Result;
 use candle::{Device, Tensor};
 use clap::{Args, ValueEnum};
@@ -13,13 +11,7 @@ use ghostnetv2::{GhostNet, Plan, PlanOptions, Timings};
 #[derive(Args, Clone, Debug)]
 pub struct BackendArgs {
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// What computes: a plan, on the CPU only, or candle [default: plan on a CPU]
-    #[arg(long, value_enum, value_name = "BACKEND")]
-    backend: Option<Choice>,
+    compute: ComputeArgs,
     /// Of a plan's large weights, and of what they are multiplied with; everything else is f32
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
@@ -48,12 +40,6 @@ impl From<Precision> for ghostnetv2::Precision {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Choice {
-    Plan,
-    Candle,
-}
-
 /// What computes.
 #[derive(Clone, Debug)]
 pub enum Backend {
@@ -70,51 +56,11 @@ impl BackendArgs {
     /// # Errors
     /// Flags that contradict each other, a device that is not there.
     pub fn open(&self, only_candle: Option<&str>, warn: impl Fn(&str)) -> Result<Backend> {
-        if self.backend == Some(Choice::Plan) {
-            self.check_plan(only_candle)?;
-        }
-        let device = match self.backend {
-            Some(Choice::Plan) => Device::Cpu,
-            _ => self.device.open(warn)?,
-        };
-        let plan = match self.backend {
-            Some(choice) => choice == Choice::Plan,
-            None => device.is_cpu() && only_candle.is_none(),
-        };
-        if !plan {
-            self.check_candle()?;
-            self.threads.map_or(Ok(()), threads::ensure)?;
-            return Ok(Backend::Candle(device));
-        }
         self.calibrate.check(self.precision == Precision::Int8)?;
-        let mut options = PlanOptions::default().with_precision(self.precision.into());
-        if let Some(threads) = self.threads {
-            threads::limit_pool(threads)?;
-            options = options.with_threads(threads.into());
-        }
-        Ok(Backend::Plan(options, self.calibrate.clone()))
-    }
-
-    fn check_candle(&self) -> Result<()> {
-        self.calibrate.check(false)?;
-        if self.precision == Precision::F32 {
-            return Ok(());
-        }
-        let text = "--precision: candle computes in f32 only: leave it out, or let a plan compute";
-        Err(Usage(text.into()).into())
-    }
-
-    fn check_plan(&self, only_candle: Option<&str>) -> Result<()> {
-        let way_out = "or use --backend candle";
-        if let Some(flag) = only_candle {
-            let text = format!("{flag}: plans can't do that: leave it out, {way_out}");
-            return Err(Usage(text).into());
-        }
-        if self.device.names_gpu() {
-            let text = format!("--backend plan computes on a CPU: leave out --device, {way_out}");
-            return Err(Usage(text).into());
-        }
-        Ok(())
+        Ok(match self.compute.open(self.precision.into(), only_candle, warn)? {
+            Compute::Plan(options) => Backend::Plan(options, self.calibrate.clone()),
+            Compute::Candle(device) => Backend::Candle(device),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! Networks with a head for places in pictures: whose layout, on which backbone, with what weights.
 
+use crate::compute::Compute;
 use crate::exit::Usage;
 use crate::model;
+use crate::networks::{Detector, Segmenter};
 use anyhow::Result;
-use candle::{DType, Device};
+use candle::DType;
 use clap::Args;
 use ghostnetv2::weights::{Checkpoint, ModelSource, TimmConfig};
 use ghostnetv2::{Config, MIN_SIDE};
@@ -113,7 +115,8 @@ impl<P> Headed<P> {
 }
 
 impl Headed<retinanet::Preset> {
-    /// A detector, for pictures of another size where one is given.
+    /// A detector, for pictures of another size where one is given; a plan is laid out for `batch`
+    /// of them.
     ///
     /// # Errors
     /// [`Usage`]: a size that there can't be; weights that do not fit.
@@ -121,38 +124,51 @@ impl Headed<retinanet::Preset> {
         &self,
         size: Option<usize>,
         postprocess: impl FnOnce(PostProcess) -> PostProcess,
-        device: &Device,
-    ) -> Result<RetinaNet> {
+        (compute, batch): (&Compute, usize),
+    ) -> Result<Detector> {
         let mut config = self.preset.config();
         if let Some(checkpoint) = &self.checkpoint {
             config = config.with_classes_of(checkpoint)?;
         }
         config.input = sized(config.input, size)?;
         config.postprocess = postprocess(config.postprocess);
-        if let Some(checkpoint) = &self.checkpoint {
-            return Ok(RetinaNet::load(&config, &self.backbone, checkpoint, device)?);
-        }
-        let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
-        Ok(RetinaNet::ghostnet(&config, &self.backbone, vb)?)
+        let device = compute.device();
+        let net = match &self.checkpoint {
+            Some(checkpoint) => RetinaNet::load(&config, &self.backbone, checkpoint, device)?,
+            None => {
+                let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
+                RetinaNet::ghostnet(&config, &self.backbone, vb)?
+            }
+        };
+        Ok(Detector::new(net, compute, batch)?)
     }
 }
 
 impl Headed<segmentation::Preset> {
-    /// A Semantic FPN, for pictures of another size where one is given.
+    /// A Semantic FPN, for pictures of another size where one is given; a plan is laid out for
+    /// `batch` of them.
     ///
     /// # Errors
     /// As [`Headed::detector`].
-    pub fn semantic_fpn(&self, size: Option<usize>, device: &Device) -> Result<SemanticFpn> {
+    pub fn semantic_fpn(
+        &self,
+        size: Option<usize>,
+        (compute, batch): (&Compute, usize),
+    ) -> Result<Segmenter> {
         let mut config = self.preset.config();
         if let Some(checkpoint) = &self.checkpoint {
             config = config.with_classes_of(checkpoint)?;
         }
         config.input = sized(config.input, size)?;
-        if let Some(checkpoint) = &self.checkpoint {
-            return Ok(SemanticFpn::load(&config, &self.backbone, checkpoint, device)?);
-        }
-        let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
-        Ok(SemanticFpn::ghostnet(&config, &self.backbone, vb)?)
+        let device = compute.device();
+        let net = match &self.checkpoint {
+            Some(checkpoint) => SemanticFpn::load(&config, &self.backbone, checkpoint, device)?,
+            None => {
+                let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
+                SemanticFpn::ghostnet(&config, &self.backbone, vb)?
+            }
+        };
+        Ok(Segmenter::new(net, compute, batch)?)
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod calibrate;
+pub mod compute;
 pub mod device;
 pub mod draw;
 pub mod exit;
@@ -15,6 +16,7 @@ pub mod inputs;
 pub mod labels;
 pub mod masks;
 pub mod model;
+pub mod networks;
 pub mod objects;
 pub mod output;
 pub mod pictures;

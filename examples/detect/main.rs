@@ -5,20 +5,20 @@ mod record;
 mod session;
 
 use anyhow::Result;
-use candle::Device;
 use clap::Parser;
-use cli::device::DeviceArgs;
+use cli::compute::{Compute, FloatArgs};
 use cli::draw::{self, Pen};
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs};
+use cli::inputs;
+use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
 use cli::spent::Spent;
-use cli::{inputs, threads};
 use coco::{Annotated, Results};
-use heads::retinanet::{PostProcess, Preset, RetinaNet};
+use heads::retinanet::{PostProcess, Preset};
 use session::Session;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,10 +65,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    backend: FloatArgs,
     /// How to write the results
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -93,7 +90,8 @@ struct Args {
     /// Write input, logits.N and deltas.N of each level to a safetensors file
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
-    /// Say how long loading, reading, computing, post-processing and drawing took
+    /// Say how long loading, reading, computing, post-processing and drawing took, and the kinds of
+    /// operation of a plan
     #[arg(long)]
     timing: bool,
     /// Only results and errors
@@ -112,7 +110,6 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
-    args.threads.map_or(Ok(()), threads::ensure)?;
     let files = match args.tensor {
         Some(_) => Vec::new(),
         None => files(args)?,
@@ -125,16 +122,16 @@ fn run(args: &Args) -> Result<Outcome> {
             draw::png(&pen.boxes(picture, &annotated.marks(path, picture)?)?)
         });
     }
-    let device = args.device.open(|text| args.note(text))?;
-    let (detector, objects) = detector(args, &device)?;
+    let compute = args.backend.open(|text| args.note(text))?;
+    let (detector, objects) = detector(args, &compute)?;
     let wanted = objects.named(&args.classes)?;
     let results = args.save_coco.as_deref().map(|file| Results::new(file, &files));
-    let mut spent = Spent::default();
+    let mut spent = Spent::new(args.timing);
     spent.since("loading", start);
     let session = Session { args, detector, objects, wanted, pen, results, spent };
     match &args.tensor {
-        Some(path) => session.tensor(path, &device),
-        None => session.pictures(&files, device),
+        Some(path) => session.tensor(path),
+        None => session.pictures(&files),
     }
 }
 
@@ -149,7 +146,7 @@ fn files(args: &Args) -> Result<Vec<PathBuf>> {
 }
 
 /// The network that the arguments ask for, and the names of its classes.
-fn detector(args: &Args, device: &Device) -> Result<(RetinaNet, Objects)> {
+fn detector(args: &Args, compute: &Compute) -> Result<(Detector, Objects)> {
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
     // Where only some classes are wanted, the others may not take their places.
     let detections = if args.classes.is_empty() { args.max_det.into() } else { usize::MAX };
@@ -159,7 +156,7 @@ fn detector(args: &Args, device: &Device) -> Result<(RetinaNet, Objects)> {
         detections,
         ..preset
     };
-    let detector = headed.detector(args.size, postprocess, device)?;
+    let detector = headed.detector(args.size, postprocess, (compute, args.batch.into()))?;
     let classes = detector.config().classes;
     let objects = Objects::new(classes, headed.timm_config(), args.labels.as_deref())?;
     let (name, preset) = (headed.backbone.name(), headed.preset);

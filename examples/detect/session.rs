@@ -4,11 +4,12 @@ use crate::Args;
 use crate::coco::Results;
 use crate::record::{Found, Object};
 use anyhow::Result;
-use candle::{Device, Tensor};
+use candle::Tensor;
 use cli::draw::{self, Mark, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
 use cli::fitted::{Run, Task};
+use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Writer;
 use cli::spent::Spent;
@@ -16,13 +17,13 @@ use cli::tensors;
 use ghostnetv2::picture::Rgb8;
 use heads::boxes::Detections;
 use heads::placement::{Batch, Placement};
-use heads::retinanet::{RawOutputs, RetinaNet};
+use heads::retinanet::RawOutputs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub(crate) struct Session<'a> {
     pub(crate) args: &'a Args,
-    pub(crate) detector: RetinaNet,
+    pub(crate) detector: Detector,
     pub(crate) objects: Objects,
     /// The classes that are shown; all where there are none.
     pub(crate) wanted: Vec<u32>,
@@ -32,13 +33,13 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    pub(crate) fn pictures(mut self, paths: &[PathBuf], device: Device) -> Result<Outcome> {
+    pub(crate) fn pictures(mut self, paths: &[PathBuf]) -> Result<Outcome> {
         let run = Run {
             paths,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
             input: self.detector.config().input,
-            device,
+            device: self.detector.device(),
             out: self.args.out.as_deref(),
             format: Some(self.args.format),
             quiet: self.args.quiet,
@@ -53,8 +54,8 @@ impl Session<'_> {
     }
 
     /// A ready tensor, as if its pictures were of its size.
-    pub(crate) fn tensor(mut self, path: &Path, device: &Device) -> Result<Outcome> {
-        let batch = Batch::of_inputs(tensors::read_input(path, 3, device)?)?;
+    pub(crate) fn tensor(mut self, path: &Path) -> Result<Outcome> {
+        let batch = Batch::of_inputs(tensors::read_input(path, 3, &self.detector.device())?)?;
         let found = self.compute(&batch)?;
         let mut writer = Writer::new(self.args.format, found.len() > 1)?;
         for (i, found) in found.iter().enumerate() {
@@ -96,13 +97,13 @@ impl Task for Session<'_> {
             return Ok(Vec::new());
         }
         let start = Instant::now();
-        let raw = self.detector.forward_t(&batch.pixels, false)?;
+        let raw = self.detector.forward(&batch.pixels, self.spent.steps.as_mut())?;
         self.spent.since("computing", start);
         if let Some(path) = &self.args.dump {
             self.dump(path, batch, &raw)?;
         }
         let start = Instant::now();
-        let detections = self.detector.detections(&raw, batch)?;
+        let detections = self.detector.config().detections(&raw, batch)?;
         self.spent.since("finding", start);
         self.spent.pictures += detections.len();
         let found = |(placement, found): (&Placement, &Detections)| {

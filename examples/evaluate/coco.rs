@@ -3,13 +3,13 @@
 use crate::ReportFormat;
 use anyhow::{Result, bail};
 use clap::Args;
-use cli::device::DeviceArgs;
+use cli::compute::FloatArgs;
 use cli::exit::{Outcome, Output};
 use cli::fitted::{Run, Task};
 use cli::headed::{Headed, HeadedArgs};
+use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::pictures::PictureArgs;
-use cli::threads;
 use ghostnetv2::picture::Rgb8;
 use heads::boxes::{Detection, Detections};
 use heads::data::DataError;
@@ -17,7 +17,7 @@ use heads::data::coco::{Coco, Image};
 use heads::data::coco_results::{self, CocoResult};
 use heads::eval::coco::Evaluation;
 use heads::placement::Batch;
-use heads::retinanet::{Preset, RetinaNet};
+use heads::retinanet::Preset;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stdout};
@@ -55,10 +55,7 @@ pub(crate) struct CocoArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    backend: FloatArgs,
     #[command(flatten)]
     decode: PictureArgs,
     /// How to write the result
@@ -70,7 +67,6 @@ pub(crate) struct CocoArgs {
 }
 
 pub(crate) fn run(args: &CocoArgs) -> Result<Outcome> {
-    args.threads.map_or(Ok(()), threads::ensure)?;
     let truth = Coco::read(&args.annotations)?;
     let (results, outcome) = match (&args.detections, &args.images) {
         (Some(file), _) => (coco_results::read(file, &truth)?, Outcome::Complete),
@@ -83,18 +79,19 @@ pub(crate) fn run(args: &CocoArgs) -> Result<Outcome> {
 
 fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<(Vec<CocoResult>, Outcome)> {
     let paths = pictures(truth, folder)?;
-    let device = args.device.open(|text| eprintln!("{text}"))?;
+    let compute = args.backend.open(|text| eprintln!("{text}"))?;
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    let detector = headed.detector(args.size, |preset| preset, &device)?;
+    let batch = args.batch.into();
+    let detector = headed.detector(args.size, |preset| preset, (&compute, batch))?;
     let objects = Objects::new(detector.config().classes, headed.timm_config(), None)?;
     let images = paths.iter().cloned().zip(&truth.images).collect();
     let known = truth.categories.iter().map(|category| category.id).collect();
     let run = Run {
         paths: &paths,
-        batch: args.batch.into(),
+        batch,
         options: args.decode.options_for_places(),
         input: detector.config().input,
-        device,
+        device: detector.device(),
         out: None,
         format: None,
         quiet: args.quiet,
@@ -124,7 +121,7 @@ fn pictures(truth: &Coco, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// A detector, and what it has found so far.
 struct Scored<'a> {
-    detector: RetinaNet,
+    detector: Detector,
     objects: Objects,
     images: BTreeMap<PathBuf, &'a Image>,
     /// Categories of the annotations.

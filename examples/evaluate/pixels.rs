@@ -3,18 +3,19 @@
 use crate::ReportFormat;
 use anyhow::{Result, bail};
 use clap::Args;
-use cli::device::DeviceArgs;
+use cli::compute::FloatArgs;
 use cli::exit::{Outcome, Output, Usage};
 use cli::files::with_ending;
 use cli::fitted::{Run, Task};
 use cli::headed::{Headed, HeadedArgs};
+use cli::networks::Segmenter;
 use cli::pictures::PictureArgs;
-use cli::{inputs, masks, scenes, threads};
+use cli::{inputs, masks, scenes};
 use ghostnetv2::picture::Rgb8;
 use heads::data::DataError;
 use heads::eval::segmentation::PixelCounts;
 use heads::placement::Batch;
-use heads::segmentation::{LabelMap, Preset, SemanticFpn, UNLABELLED};
+use heads::segmentation::{LabelMap, Preset, UNLABELLED};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{Write, stdout};
@@ -54,10 +55,7 @@ pub(crate) struct PixelsArgs {
     #[arg(long, value_name = "N")]
     size: Option<usize>,
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    backend: FloatArgs,
     #[command(flatten)]
     decode: PictureArgs,
     /// How to write the result
@@ -97,7 +95,6 @@ impl DataSet {
 }
 
 pub(crate) fn run(args: &PixelsArgs, data_set: DataSet) -> Result<Outcome> {
-    args.threads.map_or(Ok(()), threads::ensure)?;
     let told = args.num_classes.map(usize::from).or(data_set.classes());
     match (&args.predictions, &args.images) {
         (Some(folder), _) => {
@@ -134,9 +131,9 @@ fn of_predictions(
 fn of_network(args: &PixelsArgs, data_set: DataSet, folder: &Path) -> Result<Outcome> {
     let paths = inputs::expand(&[folder.into()])?;
     let annotations = beside(&paths, &args.annotations)?;
-    let device = args.device.open(|text| eprintln!("{text}"))?;
+    let compute = args.backend.open(|text| eprintln!("{text}"))?;
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    let network = headed.semantic_fpn(args.size, &device)?;
+    let network = headed.semantic_fpn(args.size, (&compute, 1))?;
     let classes = network.config().classes;
     let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
     let run = Run {
@@ -144,7 +141,7 @@ fn of_network(args: &PixelsArgs, data_set: DataSet, folder: &Path) -> Result<Out
         batch: 1,
         options: args.decode.options_for_places(),
         input: network.config().input,
-        device,
+        device: network.device(),
         out: None,
         format: None,
         quiet: args.quiet,
@@ -180,7 +177,7 @@ fn invalid(path: &Path, problem: &impl ToString) -> DataError {
 struct Scored<'a> {
     args: &'a PixelsArgs,
     data_set: DataSet,
-    network: SemanticFpn,
+    network: Segmenter,
     /// The annotation of each picture.
     pairs: std::collections::BTreeMap<PathBuf, PathBuf>,
     counts: PixelCounts,

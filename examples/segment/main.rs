@@ -4,19 +4,19 @@ mod record;
 mod session;
 
 use anyhow::{Context, Result};
-use candle::Device;
 use clap::Parser;
-use cli::device::DeviceArgs;
+use cli::compute::{Compute, FloatArgs};
 use cli::draw::{self, Legend, Pen};
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs};
 use cli::model::parse_size;
+use cli::networks::Segmenter;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
 use cli::spent::Spent;
-use cli::{inputs, masks, scenes, threads};
-use heads::segmentation::{Preset, SemanticFpn, Sliding};
+use cli::{inputs, masks, scenes};
+use heads::segmentation::{Preset, Sliding};
 use record::Areas;
 use session::Session;
 use std::path::PathBuf;
@@ -57,10 +57,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    backend: FloatArgs,
     /// How to write the results
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -88,7 +85,7 @@ struct Args {
     /// Write input and logits, at a quarter of the input's size, to a safetensors file
     #[arg(long, value_name = "FILE", conflicts_with = "window")]
     dump: Option<PathBuf>,
-    /// Say how long loading, reading, computing and drawing took
+    /// Say how long loading, reading, computing and drawing took, and the kinds of operation of a plan
     #[arg(long)]
     timing: bool,
     /// Only results and errors
@@ -107,7 +104,6 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
-    args.threads.map_or(Ok(()), threads::ensure)?;
     let files = match args.tensor {
         Some(_) => Vec::new(),
         None => files(args)?,
@@ -127,14 +123,14 @@ fn run(args: &Args) -> Result<Outcome> {
             draw::png(&pen.areas(picture, &map, args.opacity, &legend)?)
         });
     }
-    let device = args.device.open(|text| args.note(text))?;
-    let (network, names) = network(args, &device)?;
-    let mut spent = Spent::default();
+    let compute = args.backend.open(|text| args.note(text))?;
+    let (network, names) = network(args, &compute)?;
+    let mut spent = Spent::new(args.timing);
     spent.since("loading", start);
     let session = Session { args, network, names, sliding, pen, spent };
     match &args.tensor {
-        Some(path) => session.tensor(path, &device),
-        None => session.pictures(&files, device),
+        Some(path) => session.tensor(path),
+        None => session.pictures(&files),
     }
 }
 
@@ -164,9 +160,9 @@ fn sliding(args: &Args) -> Result<Option<Sliding>> {
 }
 
 /// The network that the arguments ask for, and the names of its classes.
-fn network(args: &Args, device: &Device) -> Result<(SemanticFpn, Vec<String>)> {
+fn network(args: &Args, compute: &Compute) -> Result<(Segmenter, Vec<String>)> {
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    let network = headed.semantic_fpn(args.size, device)?;
+    let network = headed.semantic_fpn(args.size, (compute, args.batch.into()))?;
     let classes = network.config().classes;
     let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
     let (name, preset) = (headed.backbone.name(), headed.preset);

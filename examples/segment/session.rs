@@ -3,23 +3,23 @@
 use crate::Args;
 use crate::record::Areas;
 use anyhow::Result;
-use candle::Device;
 use cli::draw::{self, Legend, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
 use cli::fitted::{Run, Task};
+use cli::networks::Segmenter;
 use cli::output::Writer;
 use cli::spent::Spent;
 use cli::{masks, tensors};
 use ghostnetv2::picture::Rgb8;
 use heads::placement::Batch;
-use heads::segmentation::{LabelMap, SemanticFpn, Sliding};
+use heads::segmentation::{LabelMap, Sliding};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub(crate) struct Session<'a> {
     pub(crate) args: &'a Args,
-    pub(crate) network: SemanticFpn,
+    pub(crate) network: Segmenter,
     /// Of its classes.
     pub(crate) names: Vec<String>,
     pub(crate) sliding: Option<Sliding>,
@@ -28,13 +28,13 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    pub(crate) fn pictures(mut self, paths: &[PathBuf], device: Device) -> Result<Outcome> {
+    pub(crate) fn pictures(mut self, paths: &[PathBuf]) -> Result<Outcome> {
         let run = Run {
             paths,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
             input: self.network.config().input,
-            device,
+            device: self.network.device(),
             out: self.args.out.as_deref(),
             format: Some(self.args.format),
             quiet: self.args.quiet,
@@ -48,8 +48,8 @@ impl Session<'_> {
     }
 
     /// A ready tensor, as if its pictures were of its size.
-    pub(crate) fn tensor(mut self, path: &Path, device: &Device) -> Result<Outcome> {
-        let batch = Batch::of_inputs(tensors::read_input(path, 3, device)?)?;
+    pub(crate) fn tensor(mut self, path: &Path) -> Result<Outcome> {
+        let batch = Batch::of_inputs(tensors::read_input(path, 3, &self.network.device())?)?;
         let maps = self.compute(&batch)?;
         let mut writer = Writer::new(self.args.format, maps.len() > 1)?;
         for (i, map) in maps.iter().enumerate() {
@@ -79,14 +79,14 @@ impl Task for Session<'_> {
             self.spent.since("computing", start);
             return Ok(maps);
         }
-        let logits = self.network.forward_t(&batch.pixels, false)?;
+        let logits = self.network.forward(&batch.pixels, self.spent.steps.as_mut())?;
         self.spent.since("computing", start);
         if let Some(path) = &self.args.dump {
             let input = ("input".to_owned(), batch.pixels.clone());
             tensors::write(path, vec![input, ("logits".to_owned(), logits.clone())])?;
         }
         let start = Instant::now();
-        let maps = self.network.label_maps(&logits, batch)?;
+        let maps = self.network.config().label_maps(&logits, batch)?;
         self.spent.since("labelling", start);
         Ok(maps)
     }

@@ -6,7 +6,7 @@
 //! - [`GhostNet`] is the classifier, [`Pyramid`] the backbone, [`Config`] says which one.
 //! - [`ops`] has the operations that stock candle lacks, with right gradients.
 //! - [`weights`] finds, checks and loads checkpoints, from files or from the hub.
-//! - [`calibration`] keeps the ranges that int8 plans need.
+//! - [`calibration`] keeps the ranges that int8 plans need, [`lowering`] is for heads in plans.
 //! - `preprocess` and `picture` turn files into inputs exactly as timm does.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub mod config;
 mod error;
 #[cfg(feature = "hub")]
 pub mod hub;
+pub mod lowering;
 mod model;
 pub mod ops;
 #[cfg(feature = "image")]

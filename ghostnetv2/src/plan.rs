@@ -38,7 +38,12 @@ enum Watch<'a> {
 }
 
 impl Plan {
-    pub(crate) fn new(network: Network, shape: &[usize; 4], options: &PlanOptions) -> Result<Self> {
+    /// A plan of a network that was built with these options, laid out for inputs of `shape`
+    /// `[B, C, H, W]`; heads make theirs so, see [`Pyramid::lower`](crate::Pyramid::lower).
+    ///
+    /// # Errors
+    /// A shape that the network can't take, or no memory.
+    pub fn new(network: Network, shape: &[usize; 4], options: &PlanOptions) -> Result<Self> {
         let network = Arc::new(network);
         let first = Arc::new(lay_out(&network, *shape, options)?);
         let layouts = Mutex::new(VecDeque::from([Layout { plan: first.clone(), idle: vec![] }]));
@@ -60,7 +65,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::forward`].
     pub fn forward_timed(&self, x: &Tensor, timings: &mut Timings) -> Result<Tensor> {
-        first(self.tensors(x, Watch::Times(timings))?)
+        first(self.forward_all_timed(x, timings)?)
     }
 
     /// Runs an f32 plan and widens `calibration` by the ranges of its values, for a plan of the
@@ -99,6 +104,15 @@ impl Plan {
     /// As [`Plan::forward`].
     pub fn forward_all(&self, x: &Tensor) -> Result<Vec<Tensor>> {
         self.tensors(x, Watch::Nothing)
+    }
+
+    /// As [`Plan::forward_all`], and adds the time of each step to `timings`; the pictures of a
+    /// batch go through one by one.
+    ///
+    /// # Errors
+    /// As [`Plan::forward`].
+    pub fn forward_all_timed(&self, x: &Tensor, timings: &mut Timings) -> Result<Vec<Tensor>> {
+        self.tensors(x, Watch::Times(timings))
     }
 
     /// All outputs without candle's tensors: shape and values of each.

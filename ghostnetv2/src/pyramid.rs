@@ -5,7 +5,7 @@ use crate::model::{Node, Trunk};
 use crate::plan::Plan;
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
-use engine::plan::{NetworkBuilder, PlanOptions};
+use engine::plan::{NetworkBuilder, PlanOptions, Value};
 
 /// One map of a pyramid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,10 +157,47 @@ impl Pyramid {
     /// # Errors
     /// A shape that the network can't take, or no memory.
     pub fn plan(&self, shape: &[usize; 4], options: &PlanOptions) -> Result<Plan> {
-        let (mut net, x) = NetworkBuilder::new(options, self.trunk.in_channels()?);
-        let values = self.trunk.lower(&mut net, x, &self.nodes)?;
-        let levels: Vec<_> = self.order.iter().map(|&i| values[i]).collect();
+        let (mut net, x) = NetworkBuilder::new(options, self.in_channels()?);
+        let levels = self.lower(&mut net, x)?;
         Plan::new(net.build(&levels), shape, options)
+    }
+
+    /// Adds this pyramid to a network whose input is `x`; the levels in their order. A head goes
+    /// on from there, and both together are one [`Plan`].
+    ///
+    /// # Errors
+    /// Weights that can't be read, or no memory.
+    ///
+    /// # Example
+    /// A head that tells the mean of each channel:
+    /// ```
+    /// use candle::{DType, Device, Tensor};
+    /// use engine::plan::NetworkBuilder;
+    /// use ghostnetv2::{Config, Level, Plan, PlanOptions, Pyramid, Taps};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
+    /// let backbone = Pyramid::new(&Config::v2(1.0), Taps::StageEnds, &[Level::C4], vb)?;
+    /// let options = PlanOptions::default();
+    /// let (mut net, x) = NetworkBuilder::new(&options, backbone.in_channels()?);
+    /// let maps = backbone.lower(&mut net, x)?;
+    /// let means = net.global_pool(maps[0])?;
+    /// let plan = Plan::new(net.build(&[means]), &[1, 3, 64, 64], &options)?;
+    /// let x = Tensor::zeros((1, 3, 64, 64), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(plan.forward(&x)?.dims(), [1, 112]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Vec<Value>> {
+        let values = self.trunk.lower(net, x, &self.nodes)?;
+        Ok(self.order.iter().map(|&i| values[i]).collect())
+    }
+
+    /// Channels of the input.
+    ///
+    /// # Errors
+    /// What candle says of the stem's weight.
+    pub fn in_channels(&self) -> Result<usize> {
+        self.trunk.in_channels()
     }
 
     /// Sums V3's training branches into single convolutions, as [`crate::GhostNet::fuse`].

@@ -5,9 +5,11 @@
 //! Feature Pyramid Networks for Object Detection (arXiv 1612.03144), figure 3; P6 and P7 are those
 //! of Focal Loss for Dense Object Detection (arXiv 1708.02002), footnote 2 of section 4.
 
-use crate::layers::{Conv, Conv2d, ConvKind, ConvSpec, Norm, Start};
-use candle::{Result, Tensor, bail};
+use crate::layers::{Block, Conv2d, ConvKind, ConvSpec, Start, only};
+use crate::norms::Norm;
+use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, Value};
 use ghostnetv2::ops::upsample_nearest2d;
 
 /// What to build.
@@ -117,13 +119,13 @@ impl Fpn {
             spec.conv(names.lateral(&vb, i, levels))
         };
         let lateral = in_channels.iter().enumerate().map(lateral).collect::<Result<Vec<_>>>()?;
-        let block = |in_channels, stride, vb| {
+        let build = |in_channels, stride, vb| {
             let bias = convolution == ConvKind::Dense;
             let spec =
                 ConvSpec { in_channels, out_channels: channels, kernel: 3, stride, bias, start };
-            Block::new(spec, convolution, vb)
+            block(spec, convolution, vb)
         };
-        let smooth = || (0..levels).map(|i| block(channels, 1, names.output(&vb, i))).collect();
+        let smooth = || (0..levels).map(|i| build(channels, 1, names.output(&vb, i))).collect();
         let smooth = config.smooth.then(smooth).transpose()?;
         let extra = |ExtraLevels { source, relu }| {
             let from_input = match source {
@@ -133,7 +135,7 @@ impl Fpn {
             };
             let in_channels = if from_input { coarsest } else { channels };
             let [p6, p7] = names.extra(&vb, levels);
-            let (p6, p7) = (block(in_channels, 2, p6)?, block(channels, 2, p7)?);
+            let (p6, p7) = (build(in_channels, 2, p6)?, build(channels, 2, p7)?);
             Ok::<_, candle::Error>(Extra { p6, p7, from_input, relu })
         };
         let extra = config.extra.map(extra).transpose()?;
@@ -173,40 +175,58 @@ impl Fpn {
         }
         let mut outputs = match &self.smooth {
             Some(blocks) => {
-                let smooth = |(block, map): (&Block, &Tensor)| block.forward_t(map, train);
+                let smooth = |(block, map): (&Block, &Tensor)| block.forward_t(map, 0, train);
                 blocks.iter().zip(&inner).map(smooth).collect::<Result<Vec<_>>>()?
             }
             None => inner,
         };
         if let (Some(extra), Some(c5), Some(p5)) = (&self.extra, maps.last(), outputs.last()) {
-            let p6 = extra.p6.forward_t(if extra.from_input { c5 } else { p5 }, train)?;
-            let p7 =
-                extra.p7.forward_t(&if extra.relu { p6.relu()? } else { p6.clone() }, train)?;
+            let p6 = extra.p6.forward_t(if extra.from_input { c5 } else { p5 }, 0, train)?;
+            let source = if extra.relu { p6.relu()? } else { p6.clone() };
+            let p7 = extra.p7.forward_t(&source, 0, train)?;
             outputs.extend([p6, p7]);
+        }
+        Ok(outputs)
+    }
+
+    /// Adds this pyramid to a plan whose values `maps` are.
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, maps: &[Value]) -> Result<Vec<Value>> {
+        let same = Activation::Identity;
+        let mut inner = Vec::with_capacity(maps.len());
+        for (conv, map) in self.lateral.iter().zip(maps) {
+            inner.push(only(&conv.lower(net, &[*map], &[], same)?)?);
+        }
+        for i in (1..inner.len()).rev() {
+            let (coarse, fine) = (inner[i], inner[i - 1]);
+            let extent = Extent::Like(fine);
+            let sum = net.resize(coarse, extent, Interpolation::Nearest, Some(fine), same);
+            inner[i - 1] = sum.map_err(Error::wrap)?;
+        }
+        let mut outputs = inner;
+        if let Some(blocks) = &self.smooth {
+            for (block, map) in blocks.iter().zip(&mut outputs) {
+                *map = block.lower_one(net, *map, same)?;
+            }
+        }
+        if let (Some(extra), Some(&c5), Some(&p5)) = (&self.extra, maps.last(), outputs.last()) {
+            let p6 = extra.p6.lower_one(net, if extra.from_input { c5 } else { p5 }, same)?;
+            let source = match extra.relu {
+                true => net.activation(p6, None, Activation::Relu).map_err(Error::wrap)?,
+                false => p6,
+            };
+            outputs.extend([p6, extra.p7.lower_one(net, source, same)?]);
         }
         Ok(outputs)
     }
 }
 
 /// A 3x3 convolution, and its batch-norm where it is separable.
-#[derive(Clone, Debug)]
-struct Block {
-    conv: Conv,
-    norm: Norm,
-}
-
-impl Block {
-    fn new(spec: ConvSpec, kind: ConvKind, vb: VarBuilder) -> Result<Self> {
-        let norm = match kind {
-            ConvKind::Dense => Norm::None,
-            ConvKind::Separable => Norm::batch(spec.out_channels, vb.pp("bn"))?,
-        };
-        Ok(Self { conv: spec.of_kind(kind, vb)?, norm })
-    }
-
-    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&self.conv.forward(x)?, 0, train)
-    }
+fn block(spec: ConvSpec, kind: ConvKind, vb: VarBuilder) -> Result<Block> {
+    let norm = match kind {
+        ConvKind::Dense => Norm::None,
+        ConvKind::Separable => Norm::batch(spec.out_channels, vb.pp("bn"))?,
+    };
+    Ok(Block { conv: spec.of_kind(kind, vb)?, norm })
 }
 
 /// P6 and P7.

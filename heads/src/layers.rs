@@ -1,11 +1,11 @@
-//! Convolutions and norms as heads use them: dense or separable, one norm or one for each level.
+//! Convolutions as heads use them: dense or separable, with what stands behind them.
 
-use candle::{Module, ModuleT, Result, Tensor, bail};
-use candle_nn::{BatchNorm, GroupNorm, Init, VarBuilder, batch_norm, group_norm};
+use crate::norms::Norm;
+use candle::{Error, Result, Tensor, bail};
+use candle_nn::{BatchNorm, Init, VarBuilder};
+use engine::plan::{Activation, NetworkBuilder, Value, Window};
+use ghostnetv2::lowering::Folded;
 use ghostnetv2::ops::{Conv2dParams, ConvAlgorithm, conv2d};
-
-/// Epsilon of every norm: PyTorch's default.
-const NORM_EPS: f64 = 1e-5;
 
 /// How 3x3 convolutions are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +92,49 @@ impl Conv2d {
             None => Ok(y),
         }
     }
+
+    /// Adds this to a plan, for a map of each level: with the weights of the first for all, or with
+    /// the norms of the levels folded in.
+    pub(crate) fn lower(
+        &self,
+        net: &mut NetworkBuilder,
+        maps: &[Value],
+        norms: &[BatchNorm],
+        activation: Activation,
+    ) -> Result<Vec<Value>> {
+        if norms.is_empty() {
+            return on_each(net, maps, |net, x| self.lower_one(net, x, None, activation));
+        }
+        if norms.len() < maps.len() {
+            bail!("{} levels of a head with batch-norms for {}", maps.len(), norms.len())
+        }
+        let levels = maps.iter().zip(norms);
+        levels.map(|(&x, norm)| self.lower_one(net, x, Some(norm), activation)).collect()
+    }
+
+    fn lower_one(
+        &self,
+        net: &mut NetworkBuilder,
+        x: Value,
+        norm: Option<&BatchNorm>,
+        activation: Activation,
+    ) -> Result<Value> {
+        let mut folded = Folded::new(&self.weight, self.bias.as_ref())?;
+        if let Some(norm) = norm {
+            folded = folded.then(&Folded::of_batch_norm(norm)?);
+        }
+        let (_, _, kh, kw) = self.weight.dims4()?;
+        let Conv2dParams { stride, padding, groups } = self.params;
+        let window = Window { kernel: (kh, kw), stride, padding, dilation: 1 };
+        let y = match groups {
+            1 if window == Window::same((1, 1), 1) => {
+                net.pointwise(x, folded.get(), activation, None)
+            }
+            1 => net.conv(x, window, folded.get(), activation),
+            _ => net.depthwise(x, window, folded.get(), activation),
+        };
+        y.map_err(Error::wrap)
+    }
 }
 
 /// A convolution of either kind.
@@ -108,56 +151,85 @@ impl Conv {
             Self::Separable { depthwise, pointwise } => pointwise.forward(&depthwise.forward(x)?),
         }
     }
-}
 
-/// What stands behind a convolution.
-#[derive(Clone, Debug)]
-pub(crate) enum Norm {
-    None,
-    Group(GroupNorm),
-    /// One for each level: their maps are of different kinds, though the convolution is the same.
-    Batch(Vec<BatchNorm>),
-}
-
-impl Norm {
-    pub(crate) fn group(groups: usize, channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self::Group(group_norm(groups, channels, NORM_EPS, vb)?))
-    }
-
-    /// One batch-norm at `vb` itself.
-    pub(crate) fn batch(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self::Batch(vec![batch_norm(channels, NORM_EPS, vb)?]))
-    }
-
-    /// Batch-norms at `vb.0`, `vb.1` and so on.
-    pub(crate) fn batch_for_levels(
-        levels: usize,
-        channels: usize,
-        vb: &VarBuilder,
-    ) -> Result<Self> {
-        let norms = (0..levels).map(|level| batch_norm(channels, NORM_EPS, vb.pp(level)));
-        Ok(Self::Batch(norms.collect::<Result<_>>()?))
-    }
-
-    pub(crate) fn forward_t(&self, x: &Tensor, level: usize, train: bool) -> Result<Tensor> {
+    /// As [`Conv2d::lower`]; norms stand behind both parts.
+    pub(crate) fn lower(
+        &self,
+        net: &mut NetworkBuilder,
+        maps: &[Value],
+        norms: &[BatchNorm],
+        activation: Activation,
+    ) -> Result<Vec<Value>> {
         match self {
-            Self::None => Ok(x.clone()),
-            Self::Group(norm) => norm.forward(x),
-            Self::Batch(norms) => {
-                let Some(norm) = norms.get(level) else {
-                    bail!("level {level} of a head with batch-norms for {} levels", norms.len())
-                };
-                let (b, _, h, w) = x.dims4()?;
-                // The variance of one value is none, and would stay in the running statistics.
-                if train && b * h * w < 2 {
-                    bail!(
-                        "batch-norm of {:?} in training: expected at least 2 values for each \
-                         channel; use larger pictures or a larger batch",
-                        x.dims()
-                    )
-                }
-                norm.forward_t(x, train)
+            Self::Dense(conv) => conv.lower(net, maps, norms, activation),
+            Self::Separable { depthwise, pointwise } => {
+                let maps = depthwise.lower(net, maps, &[], Activation::Identity)?;
+                pointwise.lower(net, &maps, norms, activation)
             }
         }
+    }
+}
+
+/// A convolution and what stands behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) conv: Conv,
+    pub(crate) norm: Norm,
+}
+
+impl Block {
+    pub(crate) fn forward_t(&self, x: &Tensor, level: usize, train: bool) -> Result<Tensor> {
+        self.norm.forward_t(&self.conv.forward(x)?, level, train)
+    }
+
+    /// Adds this and an activation to a plan, for a map of each level.
+    pub(crate) fn lower(
+        &self,
+        net: &mut NetworkBuilder,
+        maps: &[Value],
+        activation: Activation,
+    ) -> Result<Vec<Value>> {
+        match &self.norm {
+            Norm::None => self.conv.lower(net, maps, &[], activation),
+            Norm::Batch(norms) => self.conv.lower(net, maps, norms, activation),
+            Norm::Group(norm) => {
+                let maps = self.conv.lower(net, maps, &[], Activation::Identity)?;
+                on_each(net, &maps, |net, x| norm.lower(net, x, activation))
+            }
+        }
+    }
+
+    /// Adds this and an activation to a plan, for one map.
+    pub(crate) fn lower_one(
+        &self,
+        net: &mut NetworkBuilder,
+        x: Value,
+        activation: Activation,
+    ) -> Result<Value> {
+        only(&self.lower(net, &[x], activation)?)
+    }
+}
+
+/// Adds an operation to a plan: `first` does it on the first of the maps, and it is repeated with
+/// the same weights on the others.
+fn on_each(
+    net: &mut NetworkBuilder,
+    maps: &[Value],
+    first: impl FnOnce(&mut NetworkBuilder, Value) -> Result<Value>,
+) -> Result<Vec<Value>> {
+    let Some((&map, others)) = maps.split_first() else { return Ok(Vec::new()) };
+    let first = first(net, map)?;
+    let mut made = vec![first];
+    for &map in others {
+        made.push(net.repeat(first, map).map_err(Error::wrap)?);
+    }
+    Ok(made)
+}
+
+/// What was made of one map.
+pub(crate) fn only(made: &[Value]) -> Result<Value> {
+    match *made {
+        [value] => Ok(value),
+        _ => bail!("{} values of a plan were made of one", made.len()),
     }
 }

@@ -1,6 +1,7 @@
 //! What stands on a backbone: detection, segmentation, data sets and their official metrics.
 //!
-//! - [`retinanet`] detects objects, [`segmentation`] tells the class of every pixel, both on an [`fpn`].
+//! - [`retinanet`] detects objects, [`segmentation`] tells the class of every pixel, both on an [`fpn`];
+//!   on a CPU, each is one plan from pixels to raw outputs.
 //! - [`boxes`], [`anchors`], [`coder`] and [`nms`] are what detectors are made of.
 //! - [`placement`] says how pictures are fitted to a network.
 //! - [`data`] reads the annotations of data sets, and checks all of them before work starts.
@@ -41,6 +42,7 @@ pub mod eval;
 pub mod fpn;
 mod layers;
 pub mod nms;
+mod norms;
 pub mod placement;
 pub mod retinanet;
 mod seeded;

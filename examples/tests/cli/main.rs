@@ -9,6 +9,7 @@ mod fixture;
 mod formula;
 
 mod backends;
+mod backends_places;
 mod bench;
 mod classify;
 mod detect;

@@ -1,7 +1,8 @@
 //! From the last map to class scores.
 
-use super::layers::{Conv2d, ConvBn, ConvSpec, Folded};
+use super::layers::{Conv2d, ConvBn, ConvSpec};
 use crate::config::{Config, HEAD, LAST, STAGES};
+use crate::lowering::Folded;
 use crate::ops::global_avg_pool;
 use candle::{Error, Result, Tensor};
 use candle_nn::{Linear, Module, VarBuilder, linear, ops::dropout};

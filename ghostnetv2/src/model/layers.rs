@@ -1,10 +1,10 @@
 //! Convolution and batch-norm layers, as every block here uses them.
 
+use crate::lowering::Folded;
 use crate::ops::{Conv2dParams, ConvAlgorithm, conv2d};
-use candle::{CpuStorage, DType, Device, Result, Storage, Tensor};
+use candle::{Result, Tensor};
 use candle_nn::{BatchNorm, VarBuilder, batch_norm};
 use engine::plan::Window;
-use std::ops::{Deref, Range};
 
 /// Epsilon of every batch-norm (PyTorch's default, in the checkpoints too).
 pub(crate) const BN_EPS: f64 = 1e-5;
@@ -138,20 +138,9 @@ impl BatchNorm2d {
         Ok((scale, shift))
     }
 
-    /// For a plan: [`BatchNorm2d::affine`] as a filter of one tap for each channel.
+    /// For a plan.
     pub(crate) fn folded(&self) -> Result<Folded<'static>> {
-        let Some((weight, bias)) = self.0.weight_and_bias() else {
-            candle::bail!("batch-norm without weight and bias")
-        };
-        let (weight, bias) = (Values::of(weight)?, Values::of(bias)?);
-        let (mean, variance) = (self.0.running_mean(), self.0.running_var());
-        let (mean, variance) = (Values::of(mean)?, Values::of(variance)?);
-        let epsilon = self.0.eps() as f32;
-        let scale = |(weight, variance): (&f32, &f32)| weight / (variance + epsilon).sqrt();
-        let scale: Vec<f32> = weight.get().iter().zip(variance.get()).map(scale).collect();
-        let shift = |((bias, mean), scale): ((&f32, &f32), &f32)| bias - mean * scale;
-        let shift = bias.get().iter().zip(mean.get()).zip(&scale).map(shift).collect();
-        Ok(Folded { weight: Values::Owned(scale), bias: Values::Owned(shift) })
+        Folded::of_batch_norm(&self.0)
     }
 }
 
@@ -177,76 +166,5 @@ impl ConvBn {
     pub(crate) fn fused(&self) -> Result<(Tensor, Tensor)> {
         let (scale, shift) = self.norm.affine()?;
         Ok((self.conv.weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?, shift))
-    }
-}
-
-/// Weight and bias of a convolution without batch-norm, as plans take them.
-pub(crate) struct Folded<'a> {
-    weight: Values<'a>,
-    bias: Values<'a>,
-}
-
-impl<'a> Folded<'a> {
-    /// `[O, …]` and `[O]`, zeros where there is none.
-    pub(crate) fn new(weight: &'a Tensor, bias: Option<&'a Tensor>) -> Result<Self> {
-        let bias = match bias {
-            Some(bias) => Values::of(bias)?,
-            None => Values::Owned(vec![0.0; weight.dim(0)?]),
-        };
-        Ok(Self { weight: Values::of(weight)?, bias })
-    }
-
-    /// This convolution followed by a batch-norm.
-    pub(crate) fn then(&self, norm: &Folded) -> Folded<'static> {
-        let ((weight, bias), (scale, shift)) = (self.get(), norm.get());
-        let filters = weight.chunks_exact((weight.len() / bias.len().max(1)).max(1));
-        let mut product = Vec::with_capacity(weight.len());
-        for (filter, scale) in filters.zip(scale) {
-            product.extend(filter.iter().map(|weight| weight * scale));
-        }
-        let moved = |((bias, scale), shift): ((&f32, &f32), &f32)| bias * scale + shift;
-        let bias = bias.iter().zip(scale).zip(shift).map(moved).collect();
-        Folded { weight: Values::Owned(product), bias: Values::Owned(bias) }
-    }
-
-    /// The same without a hold on tensors.
-    pub(crate) fn into_owned(self) -> Folded<'static> {
-        let owned = |values: Values| Values::Owned(values.get().to_vec());
-        Folded { weight: owned(self.weight), bias: owned(self.bias) }
-    }
-
-    pub(crate) fn get(&self) -> (&[f32], &[f32]) {
-        (self.weight.get(), self.bias.get())
-    }
-}
-
-/// Numbers in order: a tensor's own memory, where that is possible.
-enum Values<'a> {
-    Borrowed(Box<dyn Deref<Target = Storage> + 'a>, Range<usize>),
-    Owned(Vec<f32>),
-}
-
-impl<'a> Values<'a> {
-    fn of(tensor: &'a Tensor) -> Result<Self> {
-        let (storage, layout) = tensor.storage_and_layout();
-        match (&*storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
-                Ok(Self::Borrowed(Box::new(storage), start..end))
-            }
-            _ => {
-                let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-                Ok(Self::Owned(tensor.flatten_all()?.to_vec1()?))
-            }
-        }
-    }
-
-    fn get(&self) -> &[f32] {
-        match self {
-            Self::Owned(values) => values,
-            Self::Borrowed(storage, range) => match &***storage {
-                Storage::Cpu(CpuStorage::F32(values)) => &values[range.clone()],
-                _ => &[],
-            },
-        }
     }
 }

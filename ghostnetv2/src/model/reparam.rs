@@ -3,7 +3,8 @@
 //! # Source
 //! GhostNetV3 (arXiv 2404.11202), section 3.1; branches and names as timm's `GhostModuleV3`.
 
-use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec, Folded};
+use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec};
+use crate::lowering::Folded;
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
 use engine::plan::Window;

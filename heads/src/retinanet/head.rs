@@ -6,9 +6,11 @@
 
 use super::names::{Branch, Names, predictor, tower};
 use crate::ConvKind;
-use crate::layers::{Conv, ConvSpec, Norm, Start};
+use crate::layers::{Block, Conv, ConvSpec, Start};
+use crate::norms::Norm;
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
+use engine::plan::{Activation, NetworkBuilder, Value};
 
 /// The share of anchors that hold an object, as far as an untrained head knows.
 const PRIOR: f64 = 0.01;
@@ -120,11 +122,18 @@ impl Head {
         };
         Ok(RawOutputs { logits: run(&self.classes)?, deltas: run(&self.boxes)? })
     }
+
+    /// Adds both towers to a plan: the logits of all levels, then their differences.
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, maps: &[Value]) -> Result<Vec<Value>> {
+        let mut outputs = self.classes.lower(net, maps)?;
+        outputs.extend(self.boxes.lower(net, maps)?);
+        Ok(outputs)
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Tower {
-    layers: Vec<(Conv, Norm)>,
+    layers: Vec<Block>,
     predictor: Conv,
 }
 
@@ -158,7 +167,7 @@ impl Tower {
                 HeadNorm::Group(groups) => Norm::group(groups, channels, norm)?,
                 HeadNorm::BatchForLevels => Norm::batch_for_levels(config.levels, channels, &norm)?,
             };
-            Ok((conv, norm))
+            Ok(Block { conv, norm })
         };
         let layers = (0..config.depth).map(layer).collect::<Result<_>>()?;
         let start = Start::Small(bias);
@@ -169,9 +178,18 @@ impl Tower {
 
     fn forward_t(&self, x: &Tensor, level: usize, train: bool) -> Result<Tensor> {
         let mut y = x.clone();
-        for (conv, norm) in &self.layers {
-            y = norm.forward_t(&conv.forward(&y)?, level, train)?.relu()?;
+        for layer in &self.layers {
+            y = layer.forward_t(&y, level, train)?.relu()?;
         }
         self.predictor.forward(&y)
+    }
+
+    /// Layer by layer, each through all levels: its weights stay in the cache.
+    fn lower(&self, net: &mut NetworkBuilder, maps: &[Value]) -> Result<Vec<Value>> {
+        let mut maps = maps.to_vec();
+        for layer in &self.layers {
+            maps = layer.lower(net, &maps, Activation::Relu)?;
+        }
+        self.predictor.lower(net, &maps, &[], Activation::Identity)
     }
 }

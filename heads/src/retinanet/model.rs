@@ -1,16 +1,16 @@
 //! The whole detector: backbone, pyramid, towers.
 
 use super::objective::{self, GroundTruth};
-use super::postprocess::LevelOutputs;
-use super::{Head, Losses, RawOutputs, RetinaNetConfig, names};
+use super::{DetectorPlan, Head, Losses, RawOutputs, RetinaNetConfig, names};
 use crate::backbone::timm;
 use crate::boxes::Detections;
 use crate::fpn::Fpn;
 use crate::placement::Batch;
 use candle::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use engine::plan::NetworkBuilder;
 use ghostnetv2::weights::Checkpoint;
-use ghostnetv2::{Backbone, Config, Level, Pyramid};
+use ghostnetv2::{Backbone, Config, Level, Plan, PlanOptions, Pyramid};
 
 /// The maps that a RetinaNet stands on.
 const LEVELS: [Level; 3] = [Level::C3, Level::C4, Level::C5];
@@ -68,6 +68,38 @@ impl RetinaNet {
         device: &Device,
     ) -> std::result::Result<Self, ghostnetv2::Error> {
         checkpoint.load(DType::F32, device, |vb| Self::ghostnet(config, backbone, vb))
+    }
+
+    /// A plan of this detector for a CPU, from pixels to raw outputs, laid out for inputs of
+    /// `shape` `[B, 3, H, W]`. It is a copy of the weights as they are now.
+    ///
+    /// # Errors
+    /// A shape that the network can't take, or no memory.
+    ///
+    /// # Example
+    /// ```
+    /// use candle::{DType, Device, Tensor};
+    /// use ghostnetv2::PlanOptions;
+    /// use heads::placement::Batch;
+    /// use heads::retinanet::{RetinaNet, RetinaNetConfig};
+    /// # fn main() -> candle::Result<()> {
+    /// let vb = heads::Seeded::new(7).var_builder(DType::F32, &Device::Cpu);
+    /// let config = RetinaNetConfig { channels: 64, ..RetinaNetConfig::lite() };
+    /// let detector = RetinaNet::ghostnet(&config, &ghostnetv2::Config::v2(0.5), vb)?;
+    /// let plan = detector.plan(&[1, 3, 96, 96], &PlanOptions::default())?;
+    /// let x = Tensor::zeros((1, 3, 64, 96), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(plan.forward(&x)?.logits[0].dims(), [1, 9 * 80, 8, 12]);
+    /// assert!(plan.detect_batch(&Batch::of_inputs(x)?)?[0].is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn plan(&self, shape: &[usize; 4], options: &PlanOptions) -> Result<DetectorPlan> {
+        let (mut net, x) = NetworkBuilder::new(options, self.backbone.in_channels()?);
+        let maps = self.backbone.lower(&mut net, x)?;
+        let maps = self.fpn.lower(&mut net, &maps)?;
+        let outputs = self.head.lower(&mut net, &maps)?;
+        let plan = Plan::new(net.build(&outputs), shape, options)?;
+        Ok(DetectorPlan::new(self.config.clone(), plan))
     }
 }
 
@@ -132,23 +164,7 @@ impl<B: Backbone> RetinaNet<B> {
     /// # Errors
     /// Outputs of another batch, or of other anchors.
     pub fn detections(&self, raw: &RawOutputs, batch: &Batch) -> Result<Vec<Detections>> {
-        let levels = self.config.anchors.levels(batch.size()?, &raw.cells()?)?;
-        let (logits, deltas) = (values(&raw.logits)?, values(&raw.deltas)?);
-        let pictures = batch.placements.len();
-        let share = |values: &'_ [f32]| values.len() / pictures.max(1);
-        let of_picture = |(i, placement)| {
-            let part = |(logits, deltas): (&'_ Vec<f32>, &'_ Vec<f32>)| {
-                let (n, m) = (share(logits), share(deltas));
-                (i * n..(i + 1) * n, i * m..(i + 1) * m)
-            };
-            let outputs = logits.iter().zip(&deltas).map(|level| {
-                let (n, m) = part(level);
-                LevelOutputs { logits: &level.0[n], deltas: &level.1[m] }
-            });
-            let outputs: Vec<_> = outputs.collect();
-            self.config.postprocess.run(&outputs, &levels, self.config.coder, placement)
-        };
-        batch.placements.iter().enumerate().map(of_picture).collect()
+        self.config.detections(raw, batch)
     }
 
     /// What a batch teaches: ground truth is given for each picture, and may be empty.
@@ -163,12 +179,4 @@ impl<B: Backbone> RetinaNet<B> {
     ) -> Result<Losses> {
         objective::losses(&self.config, raw, batch, truths)
     }
-}
-
-/// The values of each level in memory.
-fn values(maps: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-    let values = |map: &Tensor| {
-        map.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()
-    };
-    maps.iter().map(values).collect()
 }

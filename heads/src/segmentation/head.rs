@@ -4,14 +4,16 @@ use super::SemanticNorm;
 use super::config::SemanticFpnConfig;
 use super::names::{classifier, unit};
 use crate::bilinear;
-use crate::layers::{Conv, Conv2d, ConvSpec, Norm, Start};
-use candle::{Result, Tensor, bail};
+use crate::layers::{Block, Conv2d, ConvSpec, Start, only};
+use crate::norms::Norm;
+use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, Value};
 
 /// The head of a Semantic FPN.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
-    levels: Vec<Vec<Unit>>,
+    levels: Vec<Vec<Block>>,
     classifier: Conv2d,
     align_corners: bool,
     dropout: f64,
@@ -22,8 +24,8 @@ impl Head {
     pub(super) fn new(config: &SemanticFpnConfig, levels: usize, vb: &VarBuilder) -> Result<Self> {
         // As many convolutions as there are doublings to the finest level, but at least one.
         let level = |level: usize| {
-            let units = (0..level.max(1)).map(|i| Unit::new(config, (level, levels), i, vb));
-            units.collect::<Result<Vec<_>>>()
+            let blocks = (0..level.max(1)).map(|i| block(config, (level, levels), i, vb));
+            blocks.collect::<Result<Vec<_>>>()
         };
         let spec = ConvSpec {
             in_channels: config.channels,
@@ -47,10 +49,10 @@ impl Head {
             bail!("a head for {} levels, but {} maps", self.levels.len(), maps.len())
         };
         let (_, _, h, w) = finest.dims4()?;
-        let grown = |(i, (units, map)): (usize, (&Vec<Unit>, &Tensor))| {
+        let grown = |(i, (blocks, map)): (usize, (&Vec<Block>, &Tensor))| {
             let mut y = map.clone();
-            for unit in units {
-                y = unit.forward_t(&y, train)?;
+            for block in blocks {
+                y = block.forward_t(&y, 0, train)?.relu()?;
                 if i > 0 {
                     let (_, _, h, w) = y.dims4()?;
                     y = bilinear::resize(&y, (2 * h, 2 * w), self.align_corners)?;
@@ -65,6 +67,36 @@ impl Head {
         self.classifier.forward(&if train { self.drop_channels(&sum)? } else { sum })
     }
 
+    /// Adds the head to a plan: the value of the logits.
+    pub(super) fn lower(&self, net: &mut NetworkBuilder, maps: &[Value]) -> Result<Value> {
+        let Some(&finest) = maps.first().filter(|_| maps.len() == self.levels.len()) else {
+            bail!("a head for {} levels, but {} maps", self.levels.len(), maps.len())
+        };
+        let bilinear = match self.align_corners {
+            true => Interpolation::BilinearCorners,
+            false => Interpolation::Bilinear,
+        };
+        let same = Activation::Identity;
+        let mut sum: Option<Value> = None;
+        for (blocks, &map) in self.levels.iter().zip(maps) {
+            let mut y = map;
+            for block in blocks {
+                y = block.lower_one(net, y, Activation::Relu)?;
+                // All levels but the finest, which is the first.
+                if sum.is_some() {
+                    let doubled = net.resize(y, Extent::Times(2), bilinear, None, same);
+                    y = doubled.map_err(Error::wrap)?;
+                }
+            }
+            if sum.is_some() {
+                let sized = net.resize(y, Extent::Like(finest), bilinear, sum, same);
+                y = sized.map_err(Error::wrap)?;
+            }
+            sum = Some(y);
+        }
+        only(&self.classifier.lower(net, sum.as_slice(), &[], same)?)
+    }
+
     /// Whole channels at once: neighbouring pixels would tell what is missing.
     fn drop_channels(&self, x: &Tensor) -> Result<Tensor> {
         if self.dropout == 0.0 {
@@ -76,37 +108,25 @@ impl Head {
     }
 }
 
-/// A 3x3 convolution, its norm, and a ReLU.
-#[derive(Clone, Debug)]
-struct Unit {
-    conv: Conv,
-    norm: Norm,
-}
-
-impl Unit {
-    fn new(
-        config: &SemanticFpnConfig,
-        level: (usize, usize),
-        i: usize,
-        vb: &VarBuilder,
-    ) -> Result<Self> {
-        let (conv, norm) = unit(config.names, level, i, vb);
-        let spec = ConvSpec {
-            in_channels: if i == 0 { config.pyramid_channels } else { config.channels },
-            out_channels: config.channels,
-            kernel: 3,
-            stride: 1,
-            bias: false,
-            start: Start::Uniform,
-        };
-        let norm = match config.norm {
-            SemanticNorm::Batch => Norm::batch(config.channels, norm)?,
-            SemanticNorm::Group(groups) => Norm::group(groups, config.channels, norm)?,
-        };
-        Ok(Self { conv: spec.of_kind(config.convolution, conv)?, norm })
-    }
-
-    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&self.conv.forward(x)?, 0, train)?.relu()
-    }
+/// A 3x3 convolution and its norm, before a ReLU.
+fn block(
+    config: &SemanticFpnConfig,
+    level: (usize, usize),
+    i: usize,
+    vb: &VarBuilder,
+) -> Result<Block> {
+    let (conv, norm) = unit(config.names, level, i, vb);
+    let spec = ConvSpec {
+        in_channels: if i == 0 { config.pyramid_channels } else { config.channels },
+        out_channels: config.channels,
+        kernel: 3,
+        stride: 1,
+        bias: false,
+        start: Start::Uniform,
+    };
+    let norm = match config.norm {
+        SemanticNorm::Batch => Norm::batch(config.channels, norm)?,
+        SemanticNorm::Group(groups) => Norm::group(groups, config.channels, norm)?,
+    };
+    Ok(Block { conv: spec.of_kind(config.convolution, conv)?, norm })
 }

@@ -1,15 +1,15 @@
 //! The whole network: backbone, pyramid, head.
 
 use super::head::Head;
-use super::labels::{Logits, Rows, highest};
-use super::{LabelMap, SemanticFpnConfig, Sliding, names};
+use super::{LabelMap, SegmenterPlan, SemanticFpnConfig, Sliding, names};
 use crate::backbone::timm;
 use crate::fpn::Fpn;
-use crate::placement::{Batch, Placement, Size};
+use crate::placement::Batch;
 use candle::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use engine::plan::NetworkBuilder;
 use ghostnetv2::weights::Checkpoint;
-use ghostnetv2::{Backbone, Config, Level, Pyramid};
+use ghostnetv2::{Backbone, Config, Level, Plan, PlanOptions, Pyramid};
 
 /// The maps that a Semantic FPN stands on.
 const LEVELS: [Level; 4] = [Level::C2, Level::C3, Level::C4, Level::C5];
@@ -70,6 +70,36 @@ impl SemanticFpn {
     ) -> std::result::Result<Self, ghostnetv2::Error> {
         checkpoint.load(DType::F32, device, |vb| Self::ghostnet(config, backbone, vb))
     }
+
+    /// A plan of this network for a CPU, from pixels to logits, laid out for inputs of `shape`
+    /// `[B, 3, H, W]`. It is a copy of the weights as they are now.
+    ///
+    /// # Errors
+    /// A shape that the network can't take, or no memory.
+    ///
+    /// # Example
+    /// ```
+    /// use candle::{DType, Device, Tensor};
+    /// use ghostnetv2::PlanOptions;
+    /// use heads::segmentation::{SemanticFpn, SemanticFpnConfig};
+    /// # fn main() -> candle::Result<()> {
+    /// let vb = heads::Seeded::new(7).var_builder(DType::F32, &Device::Cpu);
+    /// let config = SemanticFpnConfig { classes: 3, channels: 16, ..SemanticFpnConfig::lite() };
+    /// let network = SemanticFpn::ghostnet(&config, &ghostnetv2::Config::v2(0.5), vb)?;
+    /// let plan = network.plan(&[1, 3, 96, 96], &PlanOptions::default())?;
+    /// let x = Tensor::zeros((1, 3, 64, 96), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(plan.forward(&x)?.dims(), [1, 3, 16, 24]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn plan(&self, shape: &[usize; 4], options: &PlanOptions) -> Result<SegmenterPlan> {
+        let (mut net, x) = NetworkBuilder::new(options, self.backbone.in_channels()?);
+        let maps = self.backbone.lower(&mut net, x)?;
+        let maps = self.fpn.lower(&mut net, &maps)?;
+        let logits = self.head.lower(&mut net, &maps)?;
+        let plan = Plan::new(net.build(&[logits]), shape, options)?;
+        Ok(SegmenterPlan::new(self.config.clone(), plan))
+    }
 }
 
 impl<B: Backbone> SemanticFpn<B> {
@@ -128,15 +158,7 @@ impl<B: Backbone> SemanticFpn<B> {
     /// # Errors
     /// Logits of another batch, or such that are no numbers.
     pub fn label_maps(&self, logits: &Tensor, batch: &Batch) -> Result<Vec<LabelMap>> {
-        let (logits, input) = (Logits::of_batch(logits)?, batch.size()?);
-        if logits.len() != batch.placements.len() {
-            bail!("logits of {} pictures, expected {}", logits.len(), batch.placements.len())
-        }
-        let map = |(logits, placement): (&Logits, &Placement)| {
-            let rows = logits.rows().resized(logits.size, input, self.config.align_corners);
-            in_picture(rows, placement)
-        };
-        logits.iter().zip(&batch.placements).map(map).collect()
+        self.config.label_maps(logits, batch)
     }
 
     /// [`SemanticFpn::segment_batch`] with windows that slide over the input.
@@ -144,47 +166,6 @@ impl<B: Backbone> SemanticFpn<B> {
     /// # Errors
     /// As there; windows that leave gaps.
     pub fn segment_sliding(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
-        let input = batch.size()?;
-        let (corners, size) = sliding.windows(input)?;
-        let classes = self.config.classes;
-        let blank = |_| Logits::zeros(input, classes);
-        let mut sums = batch.placements.iter().map(blank).collect::<Result<Vec<_>>>()?;
-        let mut counts = vec![0f32; input.0 * input.1];
-        for (y, x) in corners {
-            let window = batch.pixels.narrow(2, y, size.0)?.narrow(3, x, size.1)?;
-            let logits = Logits::of_batch(&self.forward_t(&window.contiguous()?, false)?)?;
-            for (logits, sum) in logits.iter().zip(&mut sums) {
-                let rows = logits.rows().resized(logits.size, size, self.config.align_corners);
-                add(rows, size, sum, (y, x));
-            }
-            for row in counts.chunks_exact_mut(input.1).skip(y).take(size.0) {
-                row[x..x + size.1].iter_mut().for_each(|count| *count += 1.0);
-            }
-        }
-        let map = |(sum, placement): (&mut Logits, &Placement)| {
-            for (pixel, count) in sum.values.chunks_exact_mut(classes).zip(&counts) {
-                pixel.iter_mut().for_each(|value| *value /= count);
-            }
-            in_picture(sum.rows(), placement)
-        };
-        sums.iter_mut().zip(&batch.placements).map(map).collect()
-    }
-}
-
-/// Labels of a picture, from rows of the input's size.
-fn in_picture(rows: Rows, placement: &Placement) -> Result<LabelMap> {
-    let Placement { original, resized, .. } = *placement;
-    let labels = highest(rows.resized(resized, original, false), original.0);
-    LabelMap::new(original, labels)
-}
-
-/// Adds the logits of a window to those of the input.
-fn add(mut rows: Rows, window: Size, sum: &mut Logits, (y, x): (usize, usize)) {
-    let (width, classes) = (sum.size.1, sum.classes);
-    let mut row = Vec::new();
-    for i in 0..window.0 {
-        rows.read(i, &mut row);
-        let target = &mut sum.values[((y + i) * width + x) * classes..][..row.len()];
-        target.iter_mut().zip(&row).for_each(|(sum, value)| *sum += value);
+        self.config.slide(batch, sliding, |window| self.forward_t(window, false))
     }
 }

@@ -2,6 +2,8 @@
 //! weights by formula.
 #![allow(clippy::unwrap_used)] // a test that can't go on may end
 
+#[path = "../common/equal.rs"]
+mod equal;
 #[path = "../common/fixture.rs"]
 mod fixture;
 #[path = "../../../ghostnetv2/tests/model/formula.rs"]
@@ -11,6 +13,7 @@ mod hostile;
 mod inputs;
 mod names;
 mod parts;
+mod plan;
 #[path = "../common/weights.rs"]
 mod weights;
 mod whole;

@@ -2,6 +2,8 @@
 //! `scripts/make_segmentation_fixtures.py`, weights by formula.
 #![allow(clippy::unwrap_used)] // a test that can't go on may end
 
+#[path = "../common/equal.rs"]
+mod equal;
 #[path = "../common/fixture.rs"]
 #[allow(dead_code, reason = "detection uses more of it")]
 mod fixture;
@@ -11,6 +13,7 @@ mod formula;
 mod hostile;
 mod losses;
 mod names;
+mod plan;
 #[path = "../common/weights.rs"]
 mod weights;
 mod whole;

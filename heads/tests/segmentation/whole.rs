@@ -4,8 +4,8 @@ use crate::fixture::Fixture;
 use crate::formula::plain;
 use crate::weights::Weights;
 use candle::{Device, Result};
-use ghostnetv2::Config;
 use ghostnetv2::picture::Rgb8;
+use ghostnetv2::{Config, PlanOptions};
 use heads::placement::{Batch, InputConfig};
 use heads::segmentation::{LabelMap, SemanticFpn, SemanticFpnConfig, Sliding};
 
@@ -41,9 +41,12 @@ fn run(
     let network = SemanticFpn::ghostnet(config, &Config::v2(width), weights.var_builder())?;
     let batch = config.input.batch(&[picture()?], &Device::Cpu)?;
     fixture.check("pixels", &batch.pixels, 1e-5, 1e-5)?;
-    let logits = network.forward_t(&batch.pixels, false)?;
-    fixture.check("quarter", &logits, RTOL, ATOL)?;
-    check_labels(&fixture, "labels", &network.label_maps(&logits, &batch)?[0]);
+    let (b, c, h, w) = batch.pixels.dims4()?;
+    let plan = network.plan(&[b, c, h, w], &PlanOptions::default())?;
+    for logits in [network.forward_t(&batch.pixels, false)?, plan.forward(&batch.pixels)?] {
+        fixture.check("quarter", &logits, RTOL, ATOL)?;
+        check_labels(&fixture, "labels", &network.label_maps(&logits, &batch)?[0]);
+    }
     Ok((network, batch, fixture))
 }
 
@@ -56,6 +59,8 @@ fn mmseg() -> Result<()> {
     let (network, batch, fixture) = run("mmseg", &config, 0.25)?;
     let sliding = Sliding { window: (64, 96), step: (40, 56) };
     check_labels(&fixture, "sliding", &network.segment_sliding(&batch, sliding)?[0]);
+    let plan = network.plan(&[1, 3, 64, 96], &PlanOptions::default())?;
+    check_labels(&fixture, "sliding", &plan.segment_sliding(&batch, sliding)?[0]);
     Ok(())
 }
 

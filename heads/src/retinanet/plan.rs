@@ -1,0 +1,68 @@
+//! A detector laid out for inference on a CPU.
+
+use super::{RawOutputs, RetinaNetConfig};
+use crate::boxes::Detections;
+use crate::placement::Batch;
+use candle::{Result, Tensor};
+use ghostnetv2::{Plan, Timings};
+
+/// A detector laid out for inference on a CPU, one plan from pixels to raw outputs; see
+/// [`RetinaNet::plan`](super::RetinaNet::plan). Share it between threads.
+#[derive(Debug)]
+pub struct DetectorPlan {
+    config: RetinaNetConfig,
+    plan: Plan,
+}
+
+impl DetectorPlan {
+    pub(super) fn new(config: RetinaNetConfig, plan: Plan) -> Self {
+        Self { config, plan }
+    }
+
+    /// What the detector looks like.
+    pub fn config(&self) -> &RetinaNetConfig {
+        &self.config
+    }
+
+    /// The plan itself, whose outputs are the logits of all levels, then their differences.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Logits and differences at each level. A shape that is new is laid out first.
+    ///
+    /// # Shapes
+    /// `[B, 3, H, W]` → see [`RawOutputs`].
+    ///
+    /// # Errors
+    /// An input that the network can't take.
+    pub fn forward(&self, x: &Tensor) -> Result<RawOutputs> {
+        Ok(raw_outputs(self.plan.forward_all(x)?))
+    }
+
+    /// As [`DetectorPlan::forward`], and adds the time of each step to `timings`; the pictures of a
+    /// batch go through one by one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forward_timed(&self, x: &Tensor, timings: &mut Timings) -> Result<RawOutputs> {
+        Ok(raw_outputs(self.plan.forward_all_timed(x, timings)?))
+    }
+
+    /// What is in each picture of a batch, in its own pixels.
+    ///
+    /// # Errors
+    /// An input that the network can't take.
+    pub fn detect_batch(&self, batch: &Batch) -> Result<Vec<Detections>> {
+        if batch.placements.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.config.detections(&self.forward(&batch.pixels)?, batch)
+    }
+}
+
+/// The first half of a plan's outputs are logits.
+fn raw_outputs(mut logits: Vec<Tensor>) -> RawOutputs {
+    let deltas = logits.split_off(logits.len() / 2);
+    RawOutputs { logits, deltas }
+}
