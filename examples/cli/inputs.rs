@@ -2,9 +2,11 @@
 
 use crate::exit::Usage;
 use anyhow::{Context, Result};
+use heads::data::DataError;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Endings of the pictures that a folder is searched for; a file that is named itself is always
 /// tried, whatever its ending.
@@ -72,6 +74,44 @@ fn search(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 fn is_picture_ending(ending: &OsStr) -> bool {
     ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// The files of a program that tells places in pictures, the samples where none are named. What
+/// `dump` is for holds one batch.
+///
+/// # Errors
+/// As [`expand`]; [`Usage`]: more pictures than a dump holds.
+pub fn of_places(named: &[PathBuf], dump: Option<&Path>, batch: u16) -> Result<Vec<PathBuf>> {
+    let files = if named.is_empty() { expand(&[samples()])? } else { expand(named)? };
+    if dump.is_some() && files.len() > usize::from(batch) {
+        let text = format!("--dump: {} pictures: expected one batch: raise --batch", files.len());
+        return Err(Usage(text).into());
+    }
+    Ok(files)
+}
+
+/// Paths of a folder, if there is a file at each; all that are missing are said together.
+///
+/// # Errors
+/// [`DataError::Invalid`] for the folder.
+pub fn all_there(folder: &Path, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, DataError> {
+    let missing = paths.iter().filter(|path| !path.is_file());
+    let problems: Vec<_> =
+        missing.map(|path| format!("{}: there is no such file", path.display())).collect();
+    if problems.is_empty() {
+        Ok(paths)
+    } else {
+        Err(DataError::Invalid { path: folder.into(), problems })
+    }
+}
+
+/// A number from 0 to 1, for clap.
+///
+/// # Errors
+/// Anything else.
+pub fn share<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| (T::from(0)..=T::from(1)).contains(number));
+    number.ok_or_else(|| "expected a number from 0 to 1".into())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use cli::compute::{Compute, FloatArgs};
 use cli::draw::{self, Pen};
-use cli::exit::{CODES, Outcome, Usage, report};
+use cli::exit::{CODES, Outcome, report};
 use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs};
 use cli::inputs;
@@ -46,10 +46,10 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// The lowest score that is shown
-    #[arg(long, value_name = "SCORE", default_value_t = 0.3, value_parser = share)]
+    #[arg(long, value_name = "SCORE", default_value_t = 0.3, value_parser = inputs::share::<f64>)]
     conf: f64,
     /// Of two objects of a class that overlap by more, the better one is shown
-    #[arg(long, value_name = "OVERLAP", default_value_t = 0.5, value_parser = share)]
+    #[arg(long, value_name = "OVERLAP", default_value_t = 0.5, value_parser = inputs::share::<f64>)]
     iou: f64,
     /// How many objects are shown of a picture, at most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
@@ -99,11 +99,6 @@ struct Args {
     quiet: bool,
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
-    number.ok_or_else(|| "expected a number from 0 to 1".into())
-}
-
 fn main() -> ExitCode {
     report(run(&Args::parse()))
 }
@@ -112,7 +107,7 @@ fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
     let files = match args.tensor {
         Some(_) => Vec::new(),
-        None => files(args)?,
+        None => inputs::of_places(&args.pictures, args.dump.as_deref(), args.batch)?,
     };
     let pen = Pen::new(args.font.as_deref())?;
     args.out.as_deref().map_or(Ok(()), cli::files::make_folder)?;
@@ -133,16 +128,6 @@ fn run(args: &Args) -> Result<Outcome> {
         Some(path) => session.tensor(path),
         None => session.pictures(&files),
     }
-}
-
-fn files(args: &Args) -> Result<Vec<PathBuf>> {
-    let samples = [inputs::samples()];
-    let files = inputs::expand(if args.pictures.is_empty() { &samples } else { &args.pictures })?;
-    if args.dump.is_some() && files.len() > usize::from(args.batch) {
-        let text = format!("--dump: {} pictures: expected one batch: raise --batch", files.len());
-        return Err(Usage(text).into());
-    }
-    Ok(files)
 }
 
 /// The network that the arguments ask for, and the names of its classes.

@@ -7,6 +7,7 @@ use cli::compute::FloatArgs;
 use cli::exit::{Outcome, Output};
 use cli::fitted::{Run, Task};
 use cli::headed::{Headed, HeadedArgs};
+use cli::inputs;
 use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::pictures::PictureArgs;
@@ -108,15 +109,8 @@ fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<(Vec<CocoResul
 
 /// The files of all pictures, in the annotations' order.
 fn pictures(truth: &Coco, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let paths: Vec<_> = truth.images.iter().map(|image| folder.join(&image.file_name)).collect();
-    let missing = paths.iter().filter(|path| !path.is_file());
-    let problems: Vec<_> =
-        missing.map(|path| format!("{}: there is no such file", path.display())).collect();
-    if problems.is_empty() {
-        Ok(paths)
-    } else {
-        Err(DataError::Invalid { path: folder.into(), problems })
-    }
+    let paths = truth.images.iter().map(|image| folder.join(&image.file_name));
+    inputs::all_there(folder, paths.collect())
 }
 
 /// A detector, and what it has found so far.

@@ -158,15 +158,7 @@ fn beside(files: &[PathBuf], folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mask = |file: &PathBuf| {
         with_ending(&folder.join(file.file_stem().unwrap_or(file.as_os_str())), ".png")
     };
-    let masks: Vec<_> = files.iter().map(mask).collect();
-    let missing = masks.iter().filter(|mask| !mask.is_file());
-    let problems: Vec<_> =
-        missing.map(|mask| format!("{}: there is no such file", mask.display())).collect();
-    if problems.is_empty() {
-        Ok(masks)
-    } else {
-        Err(DataError::Invalid { path: folder.into(), problems })
-    }
+    inputs::all_there(folder, files.iter().map(mask).collect())
 }
 
 fn invalid(path: &Path, problem: &impl ToString) -> DataError {

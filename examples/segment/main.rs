@@ -68,7 +68,7 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// How much the colours cover, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = inputs::share::<f32>)]
     opacity: f32,
     /// A font for the legend
     #[arg(long, value_name = "FILE")]
@@ -93,11 +93,6 @@ struct Args {
     quiet: bool,
 }
 
-fn share(text: &str) -> Result<f32, String> {
-    let number = text.parse::<f32>().ok().filter(|number| (0.0..=1.0).contains(number));
-    number.ok_or_else(|| "expected a number from 0 to 1".into())
-}
-
 fn main() -> ExitCode {
     report(run(&Args::parse()))
 }
@@ -106,7 +101,7 @@ fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
     let files = match args.tensor {
         Some(_) => Vec::new(),
-        None => files(args)?,
+        None => inputs::of_places(&args.pictures, args.dump.as_deref(), args.batch)?,
     };
     let sliding = sliding(args)?;
     let pen = Pen::new(args.font.as_deref())?;
@@ -132,16 +127,6 @@ fn run(args: &Args) -> Result<Outcome> {
         Some(path) => session.tensor(path),
         None => session.pictures(&files),
     }
-}
-
-fn files(args: &Args) -> Result<Vec<PathBuf>> {
-    let samples = [inputs::samples()];
-    let files = inputs::expand(if args.pictures.is_empty() { &samples } else { &args.pictures })?;
-    if args.dump.is_some() && files.len() > usize::from(args.batch) {
-        let text = format!("--dump: {} pictures: expected one batch: raise --batch", files.len());
-        return Err(Usage(text).into());
-    }
-    Ok(files)
 }
 
 fn sliding(args: &Args) -> Result<Option<Sliding>> {
