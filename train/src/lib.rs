@@ -1,0 +1,8 @@
+//! Training of GhostNets and their heads.
+//!
+//! - [`network`]: what a step needs of a network, and how candle's gradients give it.
+#![forbid(unsafe_code)]
+
+pub mod network;
+
+pub use network::{Autograd, Network, Step};
