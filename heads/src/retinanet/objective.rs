@@ -16,8 +16,22 @@ pub struct GroundTruth {
     pub class_id: u32,
 }
 
-/// The losses of a batch.
-pub(super) fn losses(
+impl RetinaNetConfig {
+    /// What a batch teaches: ground truth is given for each picture, and may be empty.
+    ///
+    /// # Errors
+    /// Boxes without area or of classes that there are not; outputs of another batch.
+    pub fn losses(
+        &self,
+        raw: &RawOutputs,
+        batch: &Batch,
+        truths: &[Vec<GroundTruth>],
+    ) -> Result<Losses> {
+        losses(self, raw, batch, truths)
+    }
+}
+
+fn losses(
     config: &RetinaNetConfig,
     raw: &RawOutputs,
     batch: &Batch,

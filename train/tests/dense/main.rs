@@ -1,0 +1,4 @@
+//! Augmentation: what was marked on a picture stays on it.
+
+mod boxes;
+mod labels;
