@@ -3,9 +3,14 @@
 //! - [`network`]: what a step needs of a network, and how candle's gradients give it.
 #![forbid(unsafe_code)]
 
+pub mod data;
 pub mod dense;
+pub mod detector;
 pub mod network;
 mod random;
+pub mod segmenter;
+mod start;
 
 pub use network::{Autograd, Network, Step};
 pub use random::Random;
+pub use start::Start;
