@@ -108,6 +108,18 @@ impl<P> Headed<P> {
         }
     }
 
+    /// `head.size` of `config.json`: what the network was trained for.
+    ///
+    /// # Errors
+    /// [`Usage`]: something else than a number of pixels.
+    pub fn told_size(&self) -> Result<Option<usize>> {
+        let told = self.timm_config().and_then(|config| config.get("head")?.get("size"));
+        let Some(told) = told else { return Ok(None) };
+        let size = told.as_u64().and_then(|size| usize::try_from(size).ok());
+        let text = format!("config.json: head.size {told}: expected a number of pixels");
+        size.map(Some).ok_or_else(|| Usage(text).into())
+    }
+
     /// What `config.json` says, where there is one.
     pub fn timm_config(&self) -> Option<&TimmConfig> {
         self.checkpoint.as_ref()?.timm_config()
@@ -130,7 +142,7 @@ impl Headed<retinanet::Preset> {
         if let Some(checkpoint) = &self.checkpoint {
             config = config.with_classes_of(checkpoint)?;
         }
-        config.input = sized(config.input, size)?;
+        config.input = sized(config.input, size, self.told_size()?)?;
         config.postprocess = postprocess(config.postprocess);
         let device = compute.device();
         let net = match &self.checkpoint {
@@ -159,7 +171,7 @@ impl Headed<segmentation::Preset> {
         if let Some(checkpoint) = &self.checkpoint {
             config = config.with_classes_of(checkpoint)?;
         }
-        config.input = sized(config.input, size)?;
+        config.input = sized(config.input, size, self.told_size()?)?;
         let device = compute.device();
         let net = match &self.checkpoint {
             Some(checkpoint) => SemanticFpn::load(&config, &self.backbone, checkpoint, device)?,
@@ -172,13 +184,21 @@ impl Headed<segmentation::Preset> {
     }
 }
 
-fn sized(input: InputConfig, size: Option<usize>) -> Result<InputConfig> {
-    let Some(size) = size else { return Ok(input) };
+/// The input for the size that is asked for, else for that which `config.json` tells.
+///
+/// # Errors
+/// [`Usage`]: a size that there can't be.
+pub fn sized(input: InputConfig, asked: Option<usize>, told: Option<usize>) -> Result<InputConfig> {
+    let (size, origin) = match (asked, told) {
+        (Some(size), _) => (size, "--size"),
+        (None, Some(size)) => (size, "config.json: head.size"),
+        (None, None) => return Ok(input),
+    };
     if size < MIN_SIDE {
-        return Err(Usage(format!("--size {size}: expected at least {MIN_SIDE} pixels")).into());
+        return Err(Usage(format!("{origin} {size}: expected at least {MIN_SIDE} pixels")).into());
     }
     let input = input.with_side(size);
-    input.check().map_err(|error| Usage(format!("--size {size}: {error}")))?;
+    input.check().map_err(|error| Usage(format!("{origin} {size}: {error}")))?;
     Ok(input)
 }
 
