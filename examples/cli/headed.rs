@@ -56,6 +56,41 @@ pub struct Headed<P> {
 }
 
 impl HeadedArgs {
+    /// Of a training: where its weights come from, and whose layout it has.
+    pub fn of_training(
+        init: Option<&str>,
+        preset: Option<&str>,
+        which: Option<&str>,
+        offline: bool,
+    ) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (model, preset, which) = (owned(init), owned(preset), owned(which));
+        Self { model, weights: None, preset, which, offline }
+    }
+
+    /// As [`HeadedArgs::open`], with the weights of a classifier or of a whole network: those of the
+    /// classifier that ships where none are named.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_to_train<P>(&self, quiet: bool) -> Result<(Headed<P>, Checkpoint)>
+    where
+        P: FromStr<Err: Display>,
+    {
+        let mut headed = self.open(quiet)?;
+        let checkpoint = match headed.checkpoint.clone() {
+            Some(checkpoint) => checkpoint,
+            None => model::DEFAULT.open_local()?,
+        };
+        // A classifier's tensors tell what it is, where no file beside them does.
+        if self.which.is_none() {
+            if let Ok(config) = checkpoint.config() {
+                headed.backbone = config;
+            }
+        }
+        Ok((headed, checkpoint))
+    }
+
     /// Finds and opens the weights.
     ///
     /// # Errors
