@@ -3,7 +3,7 @@
 use crate::data::DetectionSet;
 use crate::dense::DetectionAugment;
 use crate::network::{Autograd, Named, Network};
-use crate::{Random, Start};
+use crate::{Random, Variables};
 use candle::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use ghostnetv2::{Config, PlanOptions};
@@ -53,14 +53,13 @@ impl Detector {
     ///
     /// # Errors
     /// A configuration that makes no network, weights that do not fit it.
-    pub fn network(&self, start: &Start, seed: u64, device: &Device) -> Result<Box<dyn Network>> {
-        let build = |vb: VarBuilder| RetinaNet::ghostnet(&self.config, &self.backbone, vb);
-        let (net, variables) = start.build(seed, device, build)?;
+    pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
+        let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
         let forward = move |x: &Tensor| {
             let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
             Ok([logits, deltas].concat())
         };
-        Ok(Box::new(Autograd::new(variables, forward)))
+        Ok(Box::new(Autograd::new(variables.named(), forward)))
     }
 
     /// Picture `i` of a data set, changed at random and made ready.

@@ -7,10 +7,12 @@ pub mod data;
 pub mod dense;
 pub mod detector;
 pub mod network;
-mod random;
+mod seed;
 pub mod segmenter;
 mod start;
+mod variables;
 
 pub use network::{Autograd, Network, Step};
-pub use random::Random;
+pub use seed::{Random, Seed};
 pub use start::Start;
+pub use variables::Variables;

@@ -3,7 +3,7 @@
 use crate::data::SegmentationSet;
 use crate::dense::SegmentationAugment;
 use crate::network::{Autograd, Named, Network};
-use crate::{Random, Start};
+use crate::{Random, Variables};
 use candle::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use ghostnetv2::{Config, PlanOptions};
@@ -52,12 +52,11 @@ impl Segmenter {
     ///
     /// # Errors
     /// A configuration that makes no network, weights that do not fit it.
-    pub fn network(&self, start: &Start, seed: u64, device: &Device) -> Result<Box<dyn Network>> {
+    pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let config = SemanticFpnConfig { dropout: 0.0, ..self.config.clone() };
-        let build = |vb: VarBuilder| SemanticFpn::ghostnet(&config, &self.backbone, vb);
-        let (net, variables) = start.build(seed, device, build)?;
+        let net = SemanticFpn::ghostnet(&config, &self.backbone, variables.builder())?;
         let forward = move |x: &Tensor| Ok(vec![net.forward_t(x, true)?]);
-        Ok(Box::new(Autograd::new(variables, forward)))
+        Ok(Box::new(Autograd::new(variables.named(), forward)))
     }
 
     /// Picture `i` of a data set, changed at random and made ready.

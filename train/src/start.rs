@@ -1,13 +1,11 @@
 //! The weights that a training starts from.
 
-use crate::network::Named;
-use candle::{DType, Device, Result, Shape, Tensor, Var, bail};
+use candle::{DType, Device, Result, Shape, Tensor, bail};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use ghostnetv2::weights::Checkpoint;
 use heads::Seeded;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// The weights that a training of a network with a head starts from; those that are not known are
 /// drawn, from a seed and their names.
@@ -32,28 +30,18 @@ pub enum Start {
 }
 
 impl Start {
-    /// Builds a network, and gives the variables that it was built from.
+    /// What variables start as.
     ///
-    /// # Errors
-    /// A weight of another shape than the network's, or one that is missing from the whole; what
-    /// `build` says.
-    pub fn build<M>(
-        &self,
-        seed: u64,
-        device: &Device,
-        build: impl FnOnce(VarBuilder) -> Result<M>,
-    ) -> Result<(M, Named<Var>)> {
-        let variables: Arc<Mutex<Named<Var>>> = Arc::default();
+    /// Building with it fails at a weight of another shape than the network's, and at one that is
+    /// missing from the whole.
+    pub fn builder(&self, seed: u64, device: &Device) -> VarBuilder<'static> {
         let names = match self {
             Self::Whole { checkpoint, .. } => checkpoint.names().map(str::to_owned).collect(),
             _ => BTreeSet::new(),
         };
         let drawn = Seeded::new(seed).var_builder(DType::F32, device);
-        let backend = Variables { start: self.clone(), names, drawn, variables: variables.clone() };
-        let vb = VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone());
-        let network = build(vb)?;
-        let mut variables = variables.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((network, std::mem::take(&mut variables)))
+        let backend = Beginning { start: self.clone(), names, drawn };
+        VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
     }
 
     /// The tensor that is known of a name.
@@ -86,36 +74,24 @@ impl Start {
     }
 }
 
-/// Makes a variable of each weight that a network asks for.
-struct Variables {
+/// Weights by their names, as networks ask for them.
+struct Beginning {
     start: Start,
     /// Of the whole network's weights.
     names: BTreeSet<String>,
     drawn: VarBuilder<'static>,
-    variables: Arc<Mutex<Named<Var>>>,
 }
 
-impl SimpleBackend for Variables {
+impl SimpleBackend for Beginning {
     fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
-        let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = variables.get(name) {
-            if known.shape() != &s {
-                bail!("{name}: expected {:?}, found {:?}", s.dims(), known.dims())
-            }
-            return Ok(known.as_tensor().clone());
+        match self.start.known(name, &s)? {
+            Some(known) => known.to_device(dev)?.to_dtype(dtype),
+            None => self.drawn.get_with_hints_dtype(s, name, h, dtype),
         }
-        let value = match self.start.known(name, &s)? {
-            Some(known) => known.to_device(dev)?.to_dtype(dtype)?,
-            None => self.drawn.get_with_hints_dtype(s, name, h, dtype)?,
-        };
-        let variable = Var::from_tensor(&value)?;
-        let tensor = variable.as_tensor().clone();
-        variables.insert(name.into(), variable);
-        Ok(tensor)
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        bail!("{name}: a variable needs a shape")
+        bail!("{name}: a weight that may have to be drawn needs a shape")
     }
 
     /// Whatever can be drawn is there; a checkpoint has only what it has.
@@ -138,10 +114,8 @@ mod tests {
         Checkpoint::from_bytes("test", bytes, None).unwrap()
     }
 
-    fn values(start: &Start, names: &[&str]) -> Result<Named<Var>> {
-        let build = |vb: VarBuilder| names.iter().map(|name| vb.get(2, name)).collect();
-        let (_, variables): (Vec<Tensor>, _) = start.build(3, &Device::Cpu, build)?;
-        Ok(variables)
+    fn values(start: &Start, name: &str) -> Result<Vec<f32>> {
+        start.builder(3, &Device::Cpu).get(2, name)?.to_vec1()
     }
 
     #[test]
@@ -150,12 +124,11 @@ mod tests {
             prefix: "body".into(),
             checkpoint: checkpoint(&[("stem", &[1.0, 2.0]), ("classifier", &[0.0])]),
         };
-        let found = values(&start, &["body.stem", "head"]).unwrap();
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["body.stem", "head"]);
-        assert_eq!(found["body.stem"].to_vec1::<f32>().unwrap(), [1.0, 2.0]);
-        let error = values(&start, &["body.classifier"]).unwrap_err().to_string();
+        assert_eq!(values(&start, "body.stem").unwrap(), [1.0, 2.0]);
+        assert!(values(&start, "head").is_ok());
+        let error = values(&start, "body.classifier").unwrap_err().to_string();
         assert!(error.contains("body.classifier: expected [2], found [1]"), "{error}");
-        let error = values(&start, &["body.other"]).unwrap_err().to_string();
+        let error = values(&start, "body.other").unwrap_err().to_string();
         assert!(error.contains("found none"), "{error}");
     }
 
@@ -166,9 +139,10 @@ mod tests {
             checkpoint: checkpoint.clone(),
             replaced: replaced.map(str::to_owned),
         };
-        assert!(values(&whole(None), &["head", "classes.bias"]).is_err());
-        let found = values(&whole(Some("classes")), &["head", "classes.bias"]).unwrap();
-        assert_eq!(found["head"].to_vec1::<f32>().unwrap(), [1.0, 2.0]);
-        assert!(values(&whole(Some("classes")), &["neck"]).is_err());
+        assert!(values(&whole(None), "classes.bias").is_err());
+        let whole = whole(Some("classes"));
+        assert!(values(&whole, "classes.bias").is_ok());
+        assert_eq!(values(&whole, "head").unwrap(), [1.0, 2.0]);
+        assert!(values(&whole, "neck").is_err());
     }
 }

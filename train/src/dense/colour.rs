@@ -46,7 +46,7 @@ impl PhotometricDistortion {
     /// None in practice: a picture stays as large as it is.
     pub fn apply(&self, picture: Rgb8, random: &mut Random) -> Result<Rgb8> {
         let mut maybe = |low: f64, high: f64, same: f64| match random.chance(0.5) {
-            true => random.between(low, high) as f32,
+            true => random.range(low, high) as f32,
             false => same as f32,
         };
         let drawn = Drawn {

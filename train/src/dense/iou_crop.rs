@@ -61,7 +61,7 @@ impl IouCrop {
     /// A window of an allowed shape, if one was drawn.
     fn window(&self, (height, width): Size, random: &mut Random) -> Option<Window> {
         let mut side =
-            |side: usize| (side as f64 * random.between(self.sides.0, self.sides.1)) as usize;
+            |side: usize| (side as f64 * random.range(self.sides.0, self.sides.1)) as usize;
         let (w, h) = (side(width), side(height));
         let aspect = w as f64 / h as f64;
         if w == 0 || h == 0 || !(self.aspects.0..=self.aspects.1).contains(&aspect) {

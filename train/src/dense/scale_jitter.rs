@@ -27,7 +27,7 @@ impl ScaleJitter {
     /// # Errors
     /// A size that there is no memory for.
     pub fn apply(&self, scene: Scene, random: &mut Random) -> Result<Scene> {
-        let scale = random.between(self.scales.0, self.scales.1);
+        let scale = random.range(self.scales.0, self.scales.1);
         self.at(scene, scale)
     }
 

@@ -29,7 +29,7 @@ impl SegmentationAugment {
     /// # Errors
     /// A size that there is no memory for.
     pub fn apply(&self, labelled: &Labelled, random: &mut Random) -> Result<Labelled> {
-        let scale = random.between(self.scales.0, self.scales.1);
+        let scale = random.range(self.scales.0, self.scales.1);
         let fitted = self.input.place(size(&labelled.picture)).resized;
         let side = |side: usize| ((side as f64 * scale + 0.5) as usize).max(1);
         let sized = (side(fitted.0), side(fitted.1));

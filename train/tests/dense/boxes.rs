@@ -1,11 +1,11 @@
 //! A coloured rectangle is drawn and marked; after a change, the mark and the colour must agree.
 
+use crate::random;
 use ghostnetv2::picture::Rgb8;
 use heads::boxes::{BBox, area};
 use heads::placement::Resampling;
 use heads::retinanet::GroundTruth;
 use proptest::prelude::*;
-use train::Random;
 use train::dense::{DetectionAugment, FixedCrop, IouCrop, ScaleJitter, Scene};
 
 const RED: [u8; 3] = [255, 0, 0];
@@ -76,7 +76,7 @@ proptest! {
     fn sizes(scene in scenes(), seed: u64, resampling in resampling()) {
         // Not so small that nothing of the rectangle would be left to see.
         let jitter = ScaleJitter { target: (120, 100), scales: (0.6, 2.0), resampling };
-        let mut random = Random::new(seed);
+        let mut random = random(seed);
         let changed = jitter.apply(scene, &mut random).unwrap();
         prop_assert!(changed.picture.width() <= 200 && changed.picture.height() <= 240);
         assert_agree(&changed);
@@ -86,7 +86,7 @@ proptest! {
     fn windows(scene in scenes(), seed: u64) {
         let crop = FixedCrop { size: (32, 40), visible: 0.25, shortest: 1.0 };
         let whole = area(scene.objects[0].bbox);
-        let changed = crop.apply(scene, &mut Random::new(seed)).unwrap();
+        let changed = crop.apply(scene, &mut random(seed)).unwrap();
         prop_assert!(changed.picture.width() <= 40 && changed.picture.height() <= 32);
         let seen = red_box(&changed.picture).map_or(0.0, area);
         match changed.objects.len() {
@@ -100,7 +100,7 @@ proptest! {
 
     #[test]
     fn overlapping_windows(scene in scenes(), seed: u64) {
-        let changed = IouCrop::default().apply(scene, &mut Random::new(seed)).unwrap();
+        let changed = IouCrop::default().apply(scene, &mut random(seed)).unwrap();
         // A window without any object is never taken.
         prop_assert_eq!(changed.objects[0].bbox, red_box(&changed.picture).unwrap());
     }
@@ -116,12 +116,12 @@ proptest! {
             },
             crop: FixedCrop { size: (64, 64), visible: 0.1, shortest: 2.0 },
         };
-        let changed = augment.apply(scene.clone(), &mut Random::new(seed)).unwrap();
+        let changed = augment.apply(scene.clone(), &mut random(seed)).unwrap();
         prop_assert!(changed.picture.width() <= 64 && changed.picture.height() <= 64);
         if !changed.objects.is_empty() {
             assert_agree(&changed);
         }
-        let again = augment.apply(scene, &mut Random::new(seed)).unwrap();
+        let again = augment.apply(scene, &mut random(seed)).unwrap();
         prop_assert_eq!(changed, again);
     }
 }
@@ -138,7 +138,7 @@ fn scales_reach_their_ends_and_objects_are_dropped_sometimes() {
     let (mut smallest, mut full, mut dropped) = (64, 0, 0);
     for seed in 0..200 {
         let scene = scene((64, 48), [0, 0, 12, 12]);
-        let changed = augment.apply(scene, &mut Random::new(seed)).unwrap();
+        let changed = augment.apply(scene, &mut random(seed)).unwrap();
         smallest = smallest.min(changed.picture.width());
         full += u32::from(changed.picture.width() == 64);
         dropped += u32::from(changed.objects.is_empty());

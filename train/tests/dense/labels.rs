@@ -1,10 +1,10 @@
 //! Classes are drawn in colours; after a change, both must still agree.
 
+use crate::random;
 use ghostnetv2::picture::Rgb8;
 use heads::placement::{InputConfig, Resampling};
 use heads::segmentation::{LabelMap, UNLABELLED};
 use proptest::prelude::*;
-use train::Random;
 use train::dense::{LabelCrop, Labelled, PhotometricDistortion, SegmentationAugment};
 
 /// Class 0 is black, 1 is white; class 1 fills a rectangle.
@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn windows(picture in pictures(), seed: u64) {
         let crop = LabelCrop { size: (32, 40), most: 0.75 };
-        let changed = crop.apply(picture, &mut Random::new(seed)).unwrap();
+        let changed = crop.apply(picture, &mut random(seed)).unwrap();
         prop_assert_eq!(changed.labels.size(), (32, 40));
         assert_agree(&changed);
     }
@@ -87,10 +87,10 @@ proptest! {
             flip: 0.5,
             colour: None,
         };
-        let changed = augment.apply(&picture, &mut Random::new(seed)).unwrap();
+        let changed = augment.apply(&picture, &mut random(seed)).unwrap();
         prop_assert_eq!(changed.labels.size(), (48, 64));
         assert_agree(&changed);
-        let again = augment.apply(&picture, &mut Random::new(seed)).unwrap();
+        let again = augment.apply(&picture, &mut random(seed)).unwrap();
         prop_assert_eq!(changed, again);
     }
 }
@@ -102,7 +102,7 @@ fn windows_with_several_classes_are_looked_for() {
         let windows = (0..200).filter(|&seed| {
             let picture = drawn((96, 96), [0, 0, 24, 24]);
             let crop = LabelCrop { size: (32, 32), most };
-            let changed = crop.apply(picture, &mut Random::new(seed)).unwrap();
+            let changed = crop.apply(picture, &mut random(seed)).unwrap();
             changed.labels.counts(2)[1] > 0
         });
         windows.count()
@@ -117,7 +117,7 @@ fn colours_change_and_grays_stay_gray() {
     let distortion = PhotometricDistortion::default();
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..50 {
-        let changed = distortion.apply(gray.clone(), &mut Random::new(seed)).unwrap();
+        let changed = distortion.apply(gray.clone(), &mut random(seed)).unwrap();
         let [a, b, c, d, e, f] = changed.pixels()[..] else { panic!("2 pixels") };
         assert!(a == b && b == c && d == e && e == f && a <= d, "{:?}", changed.pixels());
         seen.insert(a);
@@ -135,12 +135,12 @@ fn hues_turn_and_nothing_happens_where_nothing_may() {
         hue: 0.0,
     };
     for seed in 0..8 {
-        assert_eq!(none.apply(colours.clone(), &mut Random::new(seed)).unwrap(), colours);
+        assert_eq!(none.apply(colours.clone(), &mut random(seed)).unwrap(), colours);
     }
     // Red turned by up to a third becomes yellow, green, or magenta, blue: never white or black.
     let turned = PhotometricDistortion { hue: 120.0, ..none };
     for seed in 0..50 {
-        let changed = turned.apply(colours.clone(), &mut Random::new(seed)).unwrap();
+        let changed = turned.apply(colours.clone(), &mut random(seed)).unwrap();
         let mut red: Vec<u8> = changed.pixels()[..3].to_vec();
         red.sort_unstable();
         assert_eq!((red[0], red[2]), (0, 255));

@@ -2,3 +2,9 @@
 
 mod boxes;
 mod labels;
+
+use train::{Random, Seed};
+
+fn random(seed: u64) -> Random {
+    Seed(seed).stream("test", 0, 0)
+}
