@@ -1,9 +1,11 @@
 //! `train detect`: RetinaNets.
 
+use crate::run::RunArgs;
 use crate::start::StartArgs;
 use anyhow::Result;
 use candle::Device;
 use clap::{Args, ValueEnum};
+use cli::exit::Outcome;
 use cli::headed::{Headed, sized};
 use cli::objects::Objects;
 use cli::pictures::PictureArgs;
@@ -12,12 +14,12 @@ use ghostnetv2::picture::DecodeOptions;
 use ghostnetv2::weights::Checkpoint;
 use heads::data::DataError;
 use heads::retinanet::{Preset, RetinaNet, RetinaNetConfig};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
-use train::Start;
 use train::data::{DetectionSet, Room};
 use train::dense::{DetectionAugment, FixedCrop, IouCrop, PhotometricDistortion, ScaleJitter};
-use train::detector::Detector;
+use train::detector::{DetectionTask, Detector};
+use train::{Recipe, Start};
 
 #[derive(Args, Debug)]
 pub(crate) struct DetectArgs {
@@ -42,8 +44,51 @@ pub(crate) struct DetectArgs {
     /// How pictures are changed before the network sees them
     #[arg(long, value_enum, value_name = "KIND", default_value_t = Augmentation::Jitter)]
     data_augmentation: Augmentation,
+    /// Numbers of the training that others, or this project, use [default: that of the preset; lite
+    /// has small]
+    #[arg(long, value_enum, value_name = "NAME")]
+    recipe: Option<Named>,
+    #[command(flatten)]
+    run: RunArgs,
     #[command(flatten)]
     decode: PictureArgs,
+}
+
+/// A recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Named {
+    /// 26 epochs of SGD.
+    Torchvision,
+    /// 12 epochs of SGD.
+    Mmdet,
+    /// 600 epochs of AdamW; give --batch-size.
+    Mobilenetv4,
+    /// For some hundreds or thousands of pictures.
+    Small,
+}
+
+impl Named {
+    fn recipe(self) -> Recipe {
+        match self {
+            Self::Torchvision => Recipe::torchvision(),
+            Self::Mmdet => Recipe::mmdet(),
+            Self::Mobilenetv4 => Recipe::mobilenetv4(),
+            Self::Small => Recipe::small(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &DetectArgs) -> Result<Outcome> {
+    let device = args.run.device()?;
+    let (task, start, preset) = args.setup(device)?;
+    let named = args.recipe.unwrap_or(match preset {
+        Preset::Torchvision | Preset::TorchvisionV2 => Named::Torchvision,
+        Preset::Mmdet => Named::Mmdet,
+        Preset::Lite => Named::Small,
+    });
+    let variables = args.run.variables(&start, &task.device);
+    let mut network = task.detector.network(&variables)?;
+    args.run.train(&task, &mut network, &variables, named.recipe())
 }
 
 /// Every kind exchanges left and right every other time.
@@ -59,19 +104,10 @@ pub(crate) enum Augmentation {
     Ssd,
 }
 
-/// A detector that is about to be trained.
-pub(crate) struct Setup {
-    pub(crate) detector: Detector,
-    pub(crate) start: Start,
-    pub(crate) train: DetectionSet,
-    pub(crate) val: DetectionSet,
-    /// For the config.json beside its weights.
-    pub(crate) description: Value,
-}
-
 impl DetectArgs {
     /// Looks at all data, and finds the weights to start from.
-    pub(crate) fn setup(&self, quiet: bool, note: &dyn Fn(&str)) -> Result<Setup> {
+    fn setup(&self, device: Device) -> Result<(DetectionTask, Start, Preset)> {
+        let quiet = self.run.quiet();
         let (headed, checkpoint): (Headed<Preset>, _) = self.start.headed().open_to_train(quiet)?;
         let mut config = headed.preset.config();
         config.input = sized(config.input, self.size, headed.told_size()?)?;
@@ -82,7 +118,8 @@ impl DetectArgs {
         let val_data = self.val_data.as_deref().unwrap_or(&self.data);
         let mut val = open(&self.val_annotations, val_data, &options, &room, quiet)?;
 
-        let (start, classes) = begin(&headed, &config, checkpoint, train.classes(), note)?;
+        let (start, classes) =
+            begin(&headed, &config, checkpoint, train.classes(), &|text| self.run.note(text))?;
         config.classes = classes.len();
         train = train.with_classes(&classes)?;
         val = val.with_classes(&classes)?;
@@ -104,7 +141,7 @@ impl DetectArgs {
         let side = config.input.short_side.next_multiple_of(32);
         let augment = self.data_augmentation.augment(&config, side);
         let detector = Detector { config, backbone: headed.backbone, augment, size: (side, side) };
-        Ok(Setup { detector, start, train, val, description })
+        Ok((DetectionTask { detector, train, val, description, device }, start, headed.preset))
     }
 }
 

@@ -1,9 +1,11 @@
 //! `train segment`: Semantic FPNs.
 
+use crate::run::RunArgs;
 use crate::start::StartArgs;
 use anyhow::Result;
 use candle::Device;
 use clap::{Args, ValueEnum};
+use cli::exit::Outcome;
 use cli::headed::{Headed, sized};
 use cli::model::parse_size;
 use cli::pictures::PictureArgs;
@@ -12,12 +14,12 @@ use ghostnetv2::weights::Checkpoint;
 use heads::data::DataError;
 use heads::data::pixels::{self, Split};
 use heads::segmentation::{Average, Preset, SemanticFpn, SemanticFpnConfig};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
-use train::Start;
 use train::data::{Meaning, Room, SegmentationSet};
 use train::dense::{LabelCrop, PhotometricDistortion, SegmentationAugment};
-use train::segmenter::Segmenter;
+use train::segmenter::{SegmentationTask, Segmenter};
+use train::{Recipe, Start};
 
 #[derive(Args, Debug)]
 pub(crate) struct SegmentArgs {
@@ -47,8 +49,35 @@ pub(crate) struct SegmentArgs {
     /// [default: --size, rounded up to a multiple of 32]
     #[arg(long, value_name = "N")]
     crop_size: Option<String>,
+    /// Numbers of the training that others, or this project, use [default: mmseg for its preset,
+    /// else small]
+    #[arg(long, value_enum, value_name = "NAME")]
+    recipe: Option<Named>,
+    #[command(flatten)]
+    run: RunArgs,
     #[command(flatten)]
     decode: PictureArgs,
+}
+
+/// A recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Named {
+    /// 160,000 steps of SGD.
+    Mmseg,
+    /// 40,000 steps of AdamW.
+    Poolformer,
+    /// For some hundreds or thousands of pictures.
+    Small,
+}
+
+impl Named {
+    fn recipe(self) -> Recipe {
+        match self {
+            Self::Mmseg => Recipe::mmseg(),
+            Self::Poolformer => Recipe::poolformer(),
+            Self::Small => Recipe::small(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,21 +90,20 @@ enum Layout {
     Folders,
 }
 
-/// A segmentation network that is about to be trained.
-pub(crate) struct Setup {
-    pub(crate) segmenter: Segmenter,
-    pub(crate) start: Start,
-    pub(crate) train: SegmentationSet,
-    pub(crate) val: SegmentationSet,
-    /// Names of the classes.
-    pub(crate) names: Vec<String>,
-    /// For the config.json beside its weights.
-    pub(crate) description: Value,
+pub(crate) fn run(args: &SegmentArgs) -> Result<Outcome> {
+    let device = args.run.device()?;
+    let (task, start, preset) = args.setup(device)?;
+    let default = if preset == Preset::Mmseg { Named::Mmseg } else { Named::Small };
+    let variables = args.run.variables(&start, &task.device);
+    let mut network = task.segmenter.network(&variables)?;
+    let recipe = args.recipe.unwrap_or(default).recipe();
+    args.run.train(&task, &mut network, &variables, recipe)
 }
 
 impl SegmentArgs {
     /// Looks at all data, and finds the weights to start from.
-    pub(crate) fn setup(&self, quiet: bool, note: &dyn Fn(&str)) -> Result<Setup> {
+    fn setup(&self, device: Device) -> Result<(SegmentationTask, Start, Preset)> {
+        let quiet = self.run.quiet();
         let (headed, checkpoint): (Headed<Preset>, _) = self.start.headed().open_to_train(quiet)?;
         let mut config = headed.preset.config();
         config.input = sized(config.input, self.size, headed.told_size()?)?;
@@ -87,7 +115,7 @@ impl SegmentArgs {
         let val = self.open(Split::Val, Some(config.classes), &room, quiet)?;
         let names = scenes::names(config.classes, None, self.labels.as_deref())?;
 
-        let start = begin(&headed, &config, checkpoint, note)?;
+        let start = begin(&headed, &config, checkpoint, &|text| self.run.note(text))?;
         let description = json!({
             "architecture": headed.backbone.name(),
             "num_classes": config.classes,
@@ -112,7 +140,9 @@ impl SegmentArgs {
         };
         let average = if mmseg { Average::All } else { Average::Labelled };
         let segmenter = Segmenter { config, backbone: headed.backbone, augment, average };
-        Ok(Setup { segmenter, start, train, val, names, description })
+        let preset = headed.preset;
+        let task = SegmentationTask { segmenter, train, val, names, description, device };
+        Ok((task, start, preset))
     }
 
     /// A part of the data, with a bar while it is looked at.
@@ -135,8 +165,7 @@ impl SegmentArgs {
             bar.inc(1);
         };
         let options = self.decode.options_for_places();
-        let set =
-            SegmentationSet::open(&self.data, split, meaning, options, room.clone(), &done);
+        let set = SegmentationSet::open(&self.data, split, meaning, options, room.clone(), &done);
         bar.finish_and_clear();
         set
     }

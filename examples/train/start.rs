@@ -1,8 +1,7 @@
 //! Where the weights of a network with a head come from.
 
-use anyhow::Result;
-use cli::headed::HeadedArgs;
 use clap::Args;
+use cli::headed::HeadedArgs;
 
 /// `--init`, `--preset`, `--which`, `--offline`.
 #[derive(Args, Clone, Debug)]

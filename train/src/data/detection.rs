@@ -1,12 +1,14 @@
 //! Pictures and boxes for a detector to learn from, or to be scored on.
 
-use super::{Pictures, Room};
+use super::{Pictures, Room, hex};
 use crate::dense::Scene;
 use ghostnetv2::picture::DecodeOptions;
 use heads::data::DataError;
 use heads::data::coco::{Annotation, Category, Coco, Image};
 use heads::retinanet::GroundTruth;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder of pictures with annotations in COCO's form.
@@ -18,6 +20,7 @@ pub struct DetectionSet {
     objects: Vec<Vec<GroundTruth>>,
     /// The category of each class.
     classes: Vec<u64>,
+    digest: String,
 }
 
 impl DetectionSet {
@@ -33,7 +36,9 @@ impl DetectionSet {
         room: Room,
         done: &(dyn Fn(usize) + Sync),
     ) -> Result<Self, DataError> {
-        let truth = Coco::read(annotations)?;
+        let json = fs::read(annotations)
+            .map_err(|source| DataError::Io { path: annotations.into(), source })?;
+        let truth = Coco::parse(annotations, &json)?;
         let paths = truth.images.iter().map(|image| folder.join(&image.file_name)).collect();
         let pictures = Pictures::new(paths, options, room);
         let total = pictures.len();
@@ -62,7 +67,8 @@ impl DetectionSet {
             return Err(DataError::Invalid { path: annotations.into(), problems });
         }
         let objects = objects(&truth, &classes);
-        Ok(Self { annotations: annotations.into(), truth, pictures, objects, classes })
+        let digest = hex(&Sha256::digest(&json));
+        Ok(Self { annotations: annotations.into(), truth, pictures, objects, classes, digest })
     }
 
     /// The same with other classes: the category of each. At first they are the categories of the
@@ -81,6 +87,11 @@ impl DetectionSet {
         }
         let objects = objects(&self.truth, classes);
         Ok(Self { objects, classes: classes.to_vec(), ..self })
+    }
+
+    /// Of the annotations' file: what makes two data sets the same.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// How many pictures there are.

@@ -10,3 +10,8 @@ pub use detection::DetectionSet;
 pub use kept::Room;
 pub use pictures::Pictures;
 pub use segmentation::{Meaning, SegmentationSet};
+
+/// Bytes in hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

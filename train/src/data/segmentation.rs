@@ -1,15 +1,16 @@
 //! Pictures and masks for a segmentation network to learn from, or to be scored on.
 
 use super::kept::Kept;
-use super::{Pictures, Room};
+use super::{Pictures, Room, hex};
 use crate::dense::Labelled;
 use ghostnetv2::picture::{DecodeOptions, Rgb8};
 use heads::data::DataError;
 use heads::data::pixels::{self, Layout, Split};
 use heads::segmentation::{LabelMap, UNLABELLED};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
 
 /// A folder of pictures and one of masks.
 #[derive(Debug)]
@@ -20,6 +21,14 @@ pub struct SegmentationSet {
     layout: Layout,
     reduce_zero_label: bool,
     classes: usize,
+    digest: String,
+}
+
+/// What was seen of a mask.
+struct Seen {
+    /// One more than the highest label.
+    classes: usize,
+    digest: [u8; 32],
 }
 
 /// How masks are to be read.
@@ -56,27 +65,42 @@ impl SegmentationSet {
         let kept = Kept::new(masks.len(), room.clone());
         let pictures = Pictures::new(paths, options, room);
         let most = classes.or(layout.classes()).unwrap_or(usize::from(UNLABELLED));
-        let mut set = Self { pictures, masks, kept, layout, reduce_zero_label, classes: most };
-        let (total, highest) = (set.len(), AtomicUsize::new(0));
-        let look = |i: usize, picture: &Rgb8| {
-            let seen = set.problem(i, picture);
-            seen.map_or_else(Some, |label| {
-                highest.fetch_max(label, Ordering::Relaxed);
+        let (classes_told, digest) = (classes.or(layout.classes()), String::new());
+        let mut set =
+            Self { pictures, masks, kept, layout, reduce_zero_label, classes: most, digest };
+        let total = set.len();
+        let seen: Vec<OnceLock<Seen>> = (0..total).map(|_| OnceLock::new()).collect();
+        let look = |i: usize, picture: &Rgb8| match set.look(i, picture) {
+            Ok(found) => {
+                seen[i].get_or_init(|| found);
                 None
-            })
+            }
+            Err(problem) => Some(problem),
         };
         let problems = set.pictures.problems(look, &|| done(total));
         if !problems.is_empty() {
             return Err(DataError::Invalid { path: root.into(), problems });
         }
-        if classes.or(layout.classes()).is_none() {
-            set.classes = highest.into_inner();
+        let mut digest = Sha256::new();
+        let mut highest = 0;
+        for (seen, i) in seen.iter().zip(0..) {
+            if let Some(Seen { classes, digest: own }) = seen.get() {
+                highest = highest.max(*classes);
+                digest.update(
+                    set.pictures.path(i).file_name().unwrap_or_default().as_encoded_bytes(),
+                );
+                digest.update(own);
+            }
+        }
+        set.digest = hex(&digest.finalize());
+        if classes_told.is_none() {
+            set.classes = highest;
         }
         Ok(set)
     }
 
-    /// One more than the highest label of mask `i`, or what is wrong with it.
-    fn problem(&self, i: usize, picture: &Rgb8) -> Result<usize, String> {
+    /// What mask `i` shows, or what is wrong with it.
+    fn look(&self, i: usize, picture: &Rgb8) -> Result<Seen, String> {
         let labels = self.labels(i).map_err(|error| error.to_string())?;
         let path = self.masks[i].display();
         let (height, width) = labels.size();
@@ -96,7 +120,12 @@ impl SegmentationSet {
                 self.classes
             ));
         }
-        Ok(found)
+        Ok(Seen { classes: found, digest: Sha256::digest(labels.labels()).into() })
+    }
+
+    /// Of the pictures' names and of all masks: what makes two data sets the same.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// How many pictures there are.

@@ -1,5 +1,9 @@
 //! A RetinaNet in training: what it sees, what it learns from that, and how well it does.
 
+mod task;
+
+pub use task::DetectionTask;
+
 use crate::data::DetectionSet;
 use crate::dense::DetectionAugment;
 use crate::network::{Autograd, Named, Network};
@@ -77,11 +81,11 @@ impl Detector {
         Ok(DetectionSample { pixels, objects: scene.objects })
     }
 
-    /// Samples as one batch.
+    /// Samples as one batch, in memory.
     ///
     /// # Errors
-    /// What the device says.
-    pub fn batch(&self, samples: Vec<DetectionSample>, device: &Device) -> Result<DetectionBatch> {
+    /// None in practice: samples are as large as the input.
+    pub fn batch(&self, samples: Vec<DetectionSample>) -> Result<DetectionBatch> {
         let shape = (samples.len(), 3, self.size.0, self.size.1);
         let mut pixels = Vec::with_capacity(samples.len() * 3 * self.size.0 * self.size.1);
         let mut objects = Vec::with_capacity(samples.len());
@@ -89,7 +93,7 @@ impl Detector {
             pixels.extend(sample.pixels);
             objects.push(sample.objects);
         }
-        Ok(DetectionBatch { pixels: Tensor::from_vec(pixels, shape, device)?, objects })
+        Ok(DetectionBatch { pixels: Tensor::from_vec(pixels, shape, &Device::Cpu)?, objects })
     }
 
     /// What the outputs of [`Detector::network`] for a batch are worth.
@@ -111,7 +115,7 @@ impl Detector {
         set: &DetectionSet,
         weights: &Named<Tensor>,
         device: &Device,
-        done: &dyn Fn(usize),
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Evaluation> {
         let weights = weights.clone().into_iter().collect();
         let vb = VarBuilder::from_tensors(weights, DType::F32, device);
@@ -135,7 +139,7 @@ impl Detector {
                 let image_id = set.truth().images[i].id;
                 results.extend(found.iter().filter_map(|found| result(set, image_id, found)));
             }
-            done(part.len());
+            progress(part.last().map_or(0, |last| last + 1), set.len());
         }
         Ok(Evaluation::new(set.truth(), &results, true))
     }

@@ -1,5 +1,9 @@
 //! A Semantic FPN in training: what it sees, what it learns from that, and how well it does.
 
+mod task;
+
+pub use task::SegmentationTask;
+
 use crate::data::SegmentationSet;
 use crate::dense::SegmentationAugment;
 use crate::network::{Autograd, Named, Network};
@@ -74,15 +78,11 @@ impl Segmenter {
         Ok(SegmentationSample { pixels, labels: changed.labels })
     }
 
-    /// Samples as one batch.
+    /// Samples as one batch, in memory.
     ///
     /// # Errors
-    /// What the device says.
-    pub fn batch(
-        &self,
-        samples: Vec<SegmentationSample>,
-        device: &Device,
-    ) -> Result<SegmentationBatch> {
+    /// None in practice: samples are as large as the input.
+    pub fn batch(&self, samples: Vec<SegmentationSample>) -> Result<SegmentationBatch> {
         let (height, width) = self.augment.crop.size;
         let shape = (samples.len(), 3, height, width);
         let mut pixels = Vec::with_capacity(samples.len() * 3 * height * width);
@@ -91,7 +91,7 @@ impl Segmenter {
             pixels.extend(sample.pixels);
             labels.push(sample.labels);
         }
-        Ok(SegmentationBatch { pixels: Tensor::from_vec(pixels, shape, device)?, labels })
+        Ok(SegmentationBatch { pixels: Tensor::from_vec(pixels, shape, &Device::Cpu)?, labels })
     }
 
     /// What the outputs of [`Segmenter::network`] for a batch are worth.
@@ -114,7 +114,7 @@ impl Segmenter {
         set: &SegmentationSet,
         weights: &Named<Tensor>,
         device: &Device,
-        done: &dyn Fn(usize),
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Result<PixelCounts> {
         let weights = weights.clone().into_iter().collect();
         let vb = VarBuilder::from_tensors(weights, DType::F32, device);
@@ -135,7 +135,7 @@ impl Segmenter {
             for map in ready.segment(&batch)? {
                 counts.add(&map, &truth)?;
             }
-            done(1);
+            progress(i + 1, set.len());
         }
         Ok(counts)
     }
