@@ -5,9 +5,15 @@
 //! - [`run`]: the loop over both, with [`checkpoint`]s that survive being killed.
 //! - [`optim`], [`schedule`], [`ema`]: PyTorch's and timm's numbers.
 //! - [`seed`]: random numbers that are the same on every machine.
+//! - [`data`], [`dense`]: data sets, and augmentation that keeps boxes and masks in place.
+//! - [`classify`]: classification; [`detector`], [`segmenter`]: networks for dense tasks.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod classify;
+pub mod data;
+pub mod dense;
+pub mod detector;
 pub mod ema;
 mod error;
 mod flat;
@@ -16,6 +22,8 @@ pub mod optim;
 pub mod run;
 pub mod schedule;
 pub mod seed;
+pub mod segmenter;
+mod start;
 pub mod task;
 pub mod variables;
 
@@ -26,5 +34,6 @@ pub use optim::{Groups, Optimizer, Rule};
 pub use run::{Observer, Options, Plan, train};
 pub use schedule::{Schedule, Shape};
 pub use seed::{Random, Seed};
+pub use start::Start;
 pub use task::{Place, Scores, Task};
 pub use variables::Variables;
