@@ -1,7 +1,8 @@
 //! `train detect`: RetinaNets.
 
+use crate::recipe::RecipeArgs;
 use crate::run::RunArgs;
-use crate::start::StartArgs;
+use crate::start::{StartArgs, check_frozen, variables};
 use anyhow::Result;
 use candle::Device;
 use clap::{Args, ValueEnum};
@@ -18,7 +19,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use train::data::{DetectionSet, Room};
 use train::dense::{DetectionAugment, FixedCrop, IouCrop, PhotometricDistortion, ScaleJitter};
-use train::detector::{DetectionTask, Detector};
+use train::detector::{DetectionTask, Detector, recipe};
 use train::{Recipe, Start};
 
 #[derive(Args, Debug)]
@@ -49,6 +50,11 @@ pub(crate) struct DetectArgs {
     #[arg(long, value_enum, value_name = "NAME")]
     recipe: Option<Named>,
     #[command(flatten)]
+    change: RecipeArgs,
+    /// Names, or beginnings of names up to a dot, of weights that stay as they are
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    freeze: Vec<String>,
+    #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
     decode: PictureArgs,
@@ -70,25 +76,28 @@ enum Named {
 impl Named {
     fn recipe(self) -> Recipe {
         match self {
-            Self::Torchvision => Recipe::torchvision(),
-            Self::Mmdet => Recipe::mmdet(),
-            Self::Mobilenetv4 => Recipe::mobilenetv4(),
-            Self::Small => Recipe::small(),
+            Self::Torchvision => recipe::torchvision(),
+            Self::Mmdet => recipe::mmdet(),
+            Self::Mobilenetv4 => recipe::mobilenetv4(),
+            Self::Small => recipe::small(),
         }
     }
 }
 
 pub(crate) fn run(args: &DetectArgs) -> Result<Outcome> {
-    let device = args.run.device()?;
+    let device = args.run.open()?;
     let (task, start, preset) = args.setup(device)?;
     let named = args.recipe.unwrap_or(match preset {
         Preset::Torchvision | Preset::TorchvisionV2 => Named::Torchvision,
         Preset::Mmdet => Named::Mmdet,
         Preset::Lite => Named::Small,
     });
-    let variables = args.run.variables(&start, &task.device);
+    let mut recipe = named.recipe();
+    args.change.change(&mut recipe)?;
+    let variables = variables(&start, recipe.seed, &task.device, &args.freeze);
     let mut network = task.detector.network(&variables)?;
-    args.run.train(&task, &mut network, &variables, named.recipe())
+    check_frozen(&variables)?;
+    args.run.train(&task, &mut network, &recipe)
 }
 
 /// Every kind exchanges left and right every other time.
@@ -107,19 +116,19 @@ pub(crate) enum Augmentation {
 impl DetectArgs {
     /// Looks at all data, and finds the weights to start from.
     fn setup(&self, device: Device) -> Result<(DetectionTask, Start, Preset)> {
-        let quiet = self.run.quiet();
+        let quiet = self.run.quiet;
         let (headed, checkpoint): (Headed<Preset>, _) = self.start.headed().open_to_train(quiet)?;
         let mut config = headed.preset.config();
         config.input = sized(config.input, self.size, headed.told_size()?)?;
 
         let options = self.decode.options_for_places();
-        let room = Room::default();
+        let room = self.run.room();
         let mut train = open(&self.annotations, &self.data, &options, &room, quiet)?;
         let val_data = self.val_data.as_deref().unwrap_or(&self.data);
         let mut val = open(&self.val_annotations, val_data, &options, &room, quiet)?;
 
         let (start, classes) =
-            begin(&headed, &config, checkpoint, train.classes(), &|text| self.run.note(text))?;
+            begin(&headed, &config, checkpoint, train.classes(), &|text| self.run.say(text))?;
         config.classes = classes.len();
         train = train.with_classes(&classes)?;
         val = val.with_classes(&classes)?;

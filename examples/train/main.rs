@@ -2,6 +2,7 @@
 
 mod bar;
 mod detect;
+mod recipe;
 mod run;
 mod segment;
 mod start;

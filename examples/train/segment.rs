@@ -1,7 +1,8 @@
 //! `train segment`: Semantic FPNs.
 
+use crate::recipe::RecipeArgs;
 use crate::run::RunArgs;
-use crate::start::StartArgs;
+use crate::start::{StartArgs, check_frozen, variables};
 use anyhow::Result;
 use candle::Device;
 use clap::{Args, ValueEnum};
@@ -18,7 +19,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use train::data::{Meaning, Room, SegmentationSet};
 use train::dense::{LabelCrop, PhotometricDistortion, SegmentationAugment};
-use train::segmenter::{SegmentationTask, Segmenter};
+use train::segmenter::{SegmentationTask, Segmenter, recipe};
 use train::{Recipe, Start};
 
 #[derive(Args, Debug)]
@@ -54,6 +55,11 @@ pub(crate) struct SegmentArgs {
     #[arg(long, value_enum, value_name = "NAME")]
     recipe: Option<Named>,
     #[command(flatten)]
+    change: RecipeArgs,
+    /// Names, or beginnings of names up to a dot, of weights that stay as they are
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    freeze: Vec<String>,
+    #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
     decode: PictureArgs,
@@ -73,9 +79,9 @@ enum Named {
 impl Named {
     fn recipe(self) -> Recipe {
         match self {
-            Self::Mmseg => Recipe::mmseg(),
-            Self::Poolformer => Recipe::poolformer(),
-            Self::Small => Recipe::small(),
+            Self::Mmseg => recipe::mmseg(),
+            Self::Poolformer => recipe::poolformer(),
+            Self::Small => recipe::small(),
         }
     }
 }
@@ -91,31 +97,33 @@ enum Layout {
 }
 
 pub(crate) fn run(args: &SegmentArgs) -> Result<Outcome> {
-    let device = args.run.device()?;
+    let device = args.run.open()?;
     let (task, start, preset) = args.setup(device)?;
     let default = if preset == Preset::Mmseg { Named::Mmseg } else { Named::Small };
-    let variables = args.run.variables(&start, &task.device);
+    let mut recipe = args.recipe.unwrap_or(default).recipe();
+    args.change.change(&mut recipe)?;
+    let variables = variables(&start, recipe.seed, &task.device, &args.freeze);
     let mut network = task.segmenter.network(&variables)?;
-    let recipe = args.recipe.unwrap_or(default).recipe();
-    args.run.train(&task, &mut network, &variables, recipe)
+    check_frozen(&variables)?;
+    args.run.train(&task, &mut network, &recipe)
 }
 
 impl SegmentArgs {
     /// Looks at all data, and finds the weights to start from.
     fn setup(&self, device: Device) -> Result<(SegmentationTask, Start, Preset)> {
-        let quiet = self.run.quiet();
+        let quiet = self.run.quiet;
         let (headed, checkpoint): (Headed<Preset>, _) = self.start.headed().open_to_train(quiet)?;
         let mut config = headed.preset.config();
         config.input = sized(config.input, self.size, headed.told_size()?)?;
 
-        let room = Room::default();
+        let room = self.run.room();
         let classes = self.num_classes.map(usize::from);
         let train = self.open(Split::Train, classes, &room, quiet)?;
         config.classes = train.classes();
         let val = self.open(Split::Val, Some(config.classes), &room, quiet)?;
         let names = scenes::names(config.classes, None, self.labels.as_deref())?;
 
-        let start = begin(&headed, &config, checkpoint, &|text| self.run.note(text))?;
+        let start = begin(&headed, &config, checkpoint, &|text| self.run.say(text))?;
         let description = json!({
             "architecture": headed.backbone.name(),
             "num_classes": config.classes,

@@ -33,7 +33,7 @@ pub use ema::{Decay, Ema};
 pub use error::Error;
 pub use network::{Autograd, Named, Network, Step};
 pub use optim::{Groups, Optimizer, Rule};
-pub use recipe::Recipe;
+pub use recipe::{Course, Recipe};
 pub use run::{Observer, Options, Plan, train};
 pub use schedule::{Schedule, Shape};
 pub use seed::{Random, Seed};

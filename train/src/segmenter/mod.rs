@@ -1,5 +1,6 @@
 //! A Semantic FPN in training: what it sees, what it learns from that, and how well it does.
 
+pub mod recipe;
 mod task;
 
 pub use task::SegmentationTask;
