@@ -20,3 +20,4 @@ mod int8;
 mod parity;
 mod program;
 mod segment;
+mod train_places;
