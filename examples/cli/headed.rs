@@ -56,6 +56,41 @@ pub struct Headed<P> {
 }
 
 impl HeadedArgs {
+    /// Of a training: where its weights come from, and whose layout it has.
+    pub fn of_training(
+        init: Option<&str>,
+        preset: Option<&str>,
+        which: Option<&str>,
+        offline: bool,
+    ) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (model, preset, which) = (owned(init), owned(preset), owned(which));
+        Self { model, weights: None, preset, which, offline }
+    }
+
+    /// As [`HeadedArgs::open`], with the weights of a classifier or of a whole network: those of the
+    /// classifier that ships where none are named.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_to_train<P>(&self, quiet: bool) -> Result<(Headed<P>, Checkpoint)>
+    where
+        P: FromStr<Err: Display>,
+    {
+        let mut headed = self.open(quiet)?;
+        let checkpoint = match headed.checkpoint.clone() {
+            Some(checkpoint) => checkpoint,
+            None => model::DEFAULT.open_local()?,
+        };
+        // A classifier's tensors tell what it is, where no file beside them does.
+        if self.which.is_none() {
+            if let Ok(config) = checkpoint.config() {
+                headed.backbone = config;
+            }
+        }
+        Ok((headed, checkpoint))
+    }
+
     /// Finds and opens the weights.
     ///
     /// # Errors
@@ -108,6 +143,18 @@ impl<P> Headed<P> {
         }
     }
 
+    /// `head.size` of `config.json`: what the network was trained for.
+    ///
+    /// # Errors
+    /// [`Usage`]: something else than a number of pixels.
+    pub fn told_size(&self) -> Result<Option<usize>> {
+        let told = self.timm_config().and_then(|config| config.get("head")?.get("size"));
+        let Some(told) = told else { return Ok(None) };
+        let size = told.as_u64().and_then(|size| usize::try_from(size).ok());
+        let text = format!("config.json: head.size {told}: expected a number of pixels");
+        size.map(Some).ok_or_else(|| Usage(text).into())
+    }
+
     /// What `config.json` says, where there is one.
     pub fn timm_config(&self) -> Option<&TimmConfig> {
         self.checkpoint.as_ref()?.timm_config()
@@ -130,7 +177,7 @@ impl Headed<retinanet::Preset> {
         if let Some(checkpoint) = &self.checkpoint {
             config = config.with_classes_of(checkpoint)?;
         }
-        config.input = sized(config.input, size)?;
+        config.input = sized(config.input, size, self.told_size()?)?;
         config.postprocess = postprocess(config.postprocess);
         let device = compute.device();
         let net = match &self.checkpoint {
@@ -159,7 +206,7 @@ impl Headed<segmentation::Preset> {
         if let Some(checkpoint) = &self.checkpoint {
             config = config.with_classes_of(checkpoint)?;
         }
-        config.input = sized(config.input, size)?;
+        config.input = sized(config.input, size, self.told_size()?)?;
         let device = compute.device();
         let net = match &self.checkpoint {
             Some(checkpoint) => SemanticFpn::load(&config, &self.backbone, checkpoint, device)?,
@@ -172,13 +219,21 @@ impl Headed<segmentation::Preset> {
     }
 }
 
-fn sized(input: InputConfig, size: Option<usize>) -> Result<InputConfig> {
-    let Some(size) = size else { return Ok(input) };
+/// The input for the size that is asked for, else for that which `config.json` tells.
+///
+/// # Errors
+/// [`Usage`]: a size that there can't be.
+pub fn sized(input: InputConfig, asked: Option<usize>, told: Option<usize>) -> Result<InputConfig> {
+    let (size, origin) = match (asked, told) {
+        (Some(size), _) => (size, "--size"),
+        (None, Some(size)) => (size, "config.json: head.size"),
+        (None, None) => return Ok(input),
+    };
     if size < MIN_SIDE {
-        return Err(Usage(format!("--size {size}: expected at least {MIN_SIDE} pixels")).into());
+        return Err(Usage(format!("{origin} {size}: expected at least {MIN_SIDE} pixels")).into());
     }
     let input = input.with_side(size);
-    input.check().map_err(|error| Usage(format!("--size {size}: {error}")))?;
+    input.check().map_err(|error| Usage(format!("{origin} {size}: {error}")))?;
     Ok(input)
 }
 

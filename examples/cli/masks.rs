@@ -1,14 +1,9 @@
 //! Masks: PNG files whose values are classes.
 
 use crate::draw::colour;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use heads::segmentation::{LabelMap, UNLABELLED};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
-
-/// The most pixels of a mask that is read.
-const MOST_PIXELS: usize = 1 << 28;
 
 /// A label map as a PNG with a palette: any viewer shows colours, any reader of indices gets
 /// the classes.
@@ -30,38 +25,6 @@ pub fn png(map: &LabelMap) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// A label map from a PNG of 8 bits, gray or with a palette, as they are stored; with
-/// `reduce_zero_label` 0 becomes no class and each other value one less.
-///
-/// # Errors
-/// Another form, or a file that can't be read.
-pub fn read(path: &Path, reduce_zero_label: bool) -> Result<LabelMap> {
-    let values = || -> Result<LabelMap> {
-        let mut decoder = png::Decoder::new(BufReader::new(File::open(path)?));
-        decoder.set_transformations(png::Transformations::IDENTITY);
-        let mut reader = decoder.read_info()?;
-        let (colour, depth) = reader.output_color_type();
-        if depth != png::BitDepth::Eight
-            || !matches!(colour, png::ColorType::Grayscale | png::ColorType::Indexed)
-        {
-            bail!("{colour:?} of {depth:?} bits: expected 8 bits, gray or with a palette")
-        }
-        let length = reader.output_buffer_size().filter(|&length| length <= MOST_PIXELS);
-        let mut values = vec![0; length.context("too many pixels")?];
-        let frame = reader.next_frame(&mut values)?;
-        LabelMap::new((frame.height as usize, frame.width as usize), values).map_err(Into::into)
-    };
-    let map = values().with_context(|| format!("can't read the mask {}", path.display()))?;
-    if !reduce_zero_label {
-        return Ok(map);
-    }
-    let reduced = map.labels().iter().map(|&label| match label {
-        UNLABELLED => UNLABELLED,
-        label => label.wrapping_sub(1),
-    });
-    Ok(LabelMap::new(map.size(), reduced.collect())?)
-}
-
 /// Refuses a mask of another size than its picture's.
 ///
 /// # Errors
@@ -77,6 +40,7 @@ pub fn check_size(path: &Path, map: &LabelMap, picture: (usize, usize)) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heads::data::mask::read;
 
     #[test]
     fn masks_read_back() {
@@ -88,7 +52,7 @@ mod tests {
         assert_eq!(read(&file, true).unwrap().labels(), [255, 0, 148, 255, 6, 255]);
         assert!(check_size(&file, &map, (3, 2)).unwrap_err().to_string().contains("3x2"));
         std::fs::write(&file, "no mask").unwrap();
-        let error = format!("{:#}", read(&file, false).unwrap_err());
+        let error = read(&file, false).unwrap_err().to_string();
         assert!(error.contains("mask.png"), "{error}");
     }
 }

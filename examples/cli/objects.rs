@@ -3,6 +3,7 @@
 use crate::exit::Usage;
 use anyhow::Result;
 use ghostnetv2::weights::TimmConfig;
+use serde_json::Value;
 use std::path::Path;
 
 /// COCO's categories: number, tab, name.
@@ -17,17 +18,19 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// 91 classes are COCO's category numbers themselves, 80 are its categories in their order;
-    /// others have the numbers of their places. Names are those of the file, else of the
+    /// Categories are those of `head.category_ids` of `config.json`. Where there are none, 91 classes
+    /// are COCO's category numbers themselves, 80 are its categories in their order; others have
+    /// the numbers of their places. Names are those of the file, else of the
     /// checkpoint's `label_names`, else COCO's.
     ///
     /// # Errors
-    /// Another number of names than of classes.
+    /// Another number of names or of categories than of classes.
     pub fn new(classes: usize, config: Option<&TimmConfig>, file: Option<&Path>) -> Result<Self> {
         let coco: Vec<(u64, &str)> = coco().collect();
-        let categories: Vec<u64> = match classes {
-            80 => coco.iter().map(|&(number, _)| number).collect(),
-            _ => (0..classes as u64).collect(),
+        let categories: Vec<u64> = match (told_categories(classes, config)?, classes) {
+            (Some(told), _) => told,
+            (None, 80) => coco.iter().map(|&(number, _)| number).collect(),
+            (None, _) => (0..classes as u64).collect(),
         };
         let of_coco = |number: &u64| coco.iter().find(|(known, _)| known == number);
         let name = |number: &u64| match of_coco(number) {
@@ -41,6 +44,11 @@ impl Objects {
             (None, None) => categories.iter().map(name).collect(),
         };
         Ok(Self { names, categories })
+    }
+
+    /// The number of each class in annotations.
+    pub fn categories(&self) -> &[u64] {
+        &self.categories
     }
 
     /// The name of a class.
@@ -79,6 +87,16 @@ impl Objects {
     }
 }
 
+/// `head.category_ids` of `config.json`.
+fn told_categories(classes: usize, config: Option<&TimmConfig>) -> Result<Option<Vec<u64>>> {
+    let told = config.and_then(|config| config.get("head")?.get("category_ids"));
+    let Some(told) = told else { return Ok(None) };
+    let numbers = told.as_array().map(|all| all.iter().map(Value::as_u64).collect());
+    let numbers: Option<Vec<u64>> = numbers.flatten().filter(|all: &Vec<_>| all.len() == classes);
+    let text = "config.json: head.category_ids: expected a number for each class";
+    numbers.map(Some).ok_or_else(|| Usage(text.into()).into())
+}
+
 fn coco() -> impl Iterator<Item = (u64, &'static str)> {
     COCO.lines().filter_map(|line| {
         let (number, name) = line.split_once('\t')?;
@@ -102,6 +120,18 @@ mod tests {
         assert_eq!((mmdet.name(79), mmdet.category(79)), ("toothbrush", 90));
         let own = Objects::new(2, None, None).unwrap();
         assert_eq!((own.name(1), own.category(1), own.name(2)), ("class 1", 1, "?"));
+    }
+
+    #[test]
+    fn categories_of_ones_own() {
+        let config = |text: &str| TimmConfig::parse("config.json", text.as_bytes()).unwrap();
+        let own = config(r#"{"head": {"category_ids": [7, 300]}}"#);
+        let objects = Objects::new(2, Some(&own), None).unwrap();
+        assert_eq!(objects.categories(), [7, 300]);
+        assert_eq!((objects.name(1), objects.category(1)), ("class 300", 300));
+        assert!(Objects::new(3, Some(&own), None).is_err());
+        let odd = config(r#"{"head": {"category_ids": ["a"]}}"#);
+        assert!(Objects::new(1, Some(&odd), None).is_err());
     }
 
     #[test]

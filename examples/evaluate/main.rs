@@ -6,6 +6,7 @@ mod pixels;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use cli::exit::{CODES, report};
+use heads::data::pixels::Layout;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -57,8 +58,8 @@ fn main() -> ExitCode {
     report(match Cli::parse().task {
         Task::Imagenet(args) => imagenet::run(&args),
         Task::Coco(args) => coco::run(&args),
-        Task::Ade20k(args) => pixels::run(&args, pixels::DataSet::Ade20k),
-        Task::Camvid(args) => pixels::run(&args, pixels::DataSet::Camvid),
-        Task::Folders(args) => pixels::run(&args, pixels::DataSet::Folders),
+        Task::Ade20k(args) => pixels::run(&args, Layout::Ade20k),
+        Task::Camvid(args) => pixels::run(&args, Layout::Camvid),
+        Task::Folders(args) => pixels::run(&args, Layout::Folders),
     })
 }

@@ -10,12 +10,13 @@ use cli::fitted::{Run, Task};
 use cli::headed::{Headed, HeadedArgs};
 use cli::networks::Segmenter;
 use cli::pictures::PictureArgs;
-use cli::{inputs, masks, scenes};
+use cli::{inputs, scenes};
 use ghostnetv2::picture::Rgb8;
-use heads::data::DataError;
+use heads::data::pixels::Layout;
+use heads::data::{DataError, mask};
 use heads::eval::segmentation::PixelCounts;
 use heads::placement::Batch;
-use heads::segmentation::{LabelMap, Preset, UNLABELLED};
+use heads::segmentation::{LabelMap, Preset};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{Write, stdout};
@@ -66,36 +67,8 @@ pub(crate) struct PixelsArgs {
     quiet: bool,
 }
 
-/// Whose masks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DataSet {
-    Ade20k,
-    Camvid,
-    Folders,
-}
-
-impl DataSet {
-    fn classes(self) -> Option<usize> {
-        match self {
-            Self::Ade20k => Some(150),
-            Self::Camvid => Some(11),
-            Self::Folders => None,
-        }
-    }
-
-    /// A mask of the annotations.
-    fn read(self, path: &Path, reduce_zero_label: bool) -> Result<LabelMap> {
-        let map = masks::read(path, reduce_zero_label || self == Self::Ade20k)?;
-        if self != Self::Camvid {
-            return Ok(map);
-        }
-        let none = |&label: &u8| if label == 11 { UNLABELLED } else { label };
-        Ok(LabelMap::new(map.size(), map.labels().iter().map(none).collect())?)
-    }
-}
-
-pub(crate) fn run(args: &PixelsArgs, data_set: DataSet) -> Result<Outcome> {
-    let told = args.num_classes.map(usize::from).or(data_set.classes());
+pub(crate) fn run(args: &PixelsArgs, layout: Layout) -> Result<Outcome> {
+    let told = args.num_classes.map(usize::from).or(layout.classes());
     match (&args.predictions, &args.images) {
         (Some(folder), _) => {
             let Some(classes) = told else {
@@ -103,17 +76,17 @@ pub(crate) fn run(args: &PixelsArgs, data_set: DataSet) -> Result<Outcome> {
                 return Err(Usage(text.into()).into());
             };
             let names = scenes::names(classes, None, args.labels.as_deref())?;
-            print(args, &of_predictions(args, data_set, folder, classes)?, &names)?;
+            print(args, &of_predictions(args, layout, folder, classes)?, &names)?;
             Ok(Outcome::Complete)
         }
-        (None, Some(folder)) => of_network(args, data_set, folder),
+        (None, Some(folder)) => of_network(args, layout, folder),
         (None, None) => bail!("neither --predictions nor --images"),
     }
 }
 
 fn of_predictions(
     args: &PixelsArgs,
-    data_set: DataSet,
+    layout: Layout,
     folder: &Path,
     classes: usize,
 ) -> Result<PixelCounts> {
@@ -121,14 +94,14 @@ fn of_predictions(
     let pairs = beside(&annotations, folder)?;
     let mut counts = PixelCounts::new(classes);
     for (annotation, prediction) in annotations.iter().zip(pairs) {
-        let truth = data_set.read(annotation, args.reduce_zero_label)?;
-        let predicted = masks::read(&prediction, args.predictions_from_one)?;
+        let truth = layout.read(annotation, args.reduce_zero_label)?;
+        let predicted = mask::read(&prediction, args.predictions_from_one)?;
         counts.add(&predicted, &truth).map_err(|error| invalid(&prediction, &error))?;
     }
     Ok(counts)
 }
 
-fn of_network(args: &PixelsArgs, data_set: DataSet, folder: &Path) -> Result<Outcome> {
+fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcome> {
     let paths = inputs::expand(&[folder.into()])?;
     let annotations = beside(&paths, &args.annotations)?;
     let compute = args.backend.open(|text| eprintln!("{text}"))?;
@@ -147,7 +120,7 @@ fn of_network(args: &PixelsArgs, data_set: DataSet, folder: &Path) -> Result<Out
         quiet: args.quiet,
     };
     let pairs = paths.iter().cloned().zip(annotations).collect();
-    let mut scored = Scored { args, data_set, network, pairs, counts: PixelCounts::new(classes) };
+    let mut scored = Scored { args, layout, network, pairs, counts: PixelCounts::new(classes) };
     let (outcome, _) = run.through(&mut scored)?;
     print(args, &scored.counts, &names)?;
     Ok(outcome)
@@ -168,7 +141,7 @@ fn invalid(path: &Path, problem: &impl ToString) -> DataError {
 /// A network, and what it has scored so far.
 struct Scored<'a> {
     args: &'a PixelsArgs,
-    data_set: DataSet,
+    layout: Layout,
     network: Segmenter,
     /// The annotation of each picture.
     pairs: std::collections::BTreeMap<PathBuf, PathBuf>,
@@ -185,7 +158,7 @@ impl Task for Scored<'_> {
 
     fn show(&mut self, path: &Path, _: Option<&Path>, _: &Rgb8, map: LabelMap) -> Result<()> {
         let Some(annotation) = self.pairs.get(path) else { return Ok(()) };
-        let truth = self.data_set.read(annotation, self.args.reduce_zero_label)?;
+        let truth = self.layout.read(annotation, self.args.reduce_zero_label)?;
         Ok(self.counts.add(&map, &truth).map_err(|error| invalid(annotation, &error))?)
     }
 }

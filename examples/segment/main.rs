@@ -16,6 +16,7 @@ use cli::output::Format;
 use cli::pictures::PictureArgs;
 use cli::spent::Spent;
 use cli::{inputs, masks, scenes};
+use heads::data::mask;
 use heads::segmentation::{Preset, Sliding};
 use record::Areas;
 use session::Session;
@@ -111,7 +112,7 @@ fn run(args: &Args) -> Result<Outcome> {
         return draw_each(&files, &args.decode.options_for_places(), out, |path, picture| {
             let name = path.file_stem().context("a picture without a name")?;
             let mask = cli::files::with_ending(&folder.join(name), ".png");
-            let map = masks::read(&mask, args.reduce_zero_label)?;
+            let map = mask::read(&mask, args.reduce_zero_label)?;
             let size = (picture.height() as usize, picture.width() as usize);
             masks::check_size(&mask, &map, size)?;
             let legend = Legend(Areas::new(&map, &names).legend());

@@ -54,7 +54,7 @@ fn masks_and_overlays() {
     let run = segment(SMALL.into_iter().chain(["--out", &out, "--format", "json", &coffee]));
     says(&run, 0, &[]);
     let list: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
-    let mask = cli::masks::read(&folder.path().join("out/coffee.png"), false).unwrap();
+    let mask = heads::data::mask::read(&folder.path().join("out/coffee.png"), false).unwrap();
     assert_eq!(mask.size(), (400, 600));
     let counts = mask.counts(150);
     for class in list[0]["classes"].as_array().unwrap() {

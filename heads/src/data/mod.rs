@@ -4,5 +4,9 @@ pub mod coco;
 pub mod coco_results;
 mod error;
 pub mod imagenet;
+#[cfg(feature = "image")]
+pub mod mask;
+#[cfg(feature = "image")]
+pub mod pixels;
 
 pub use error::DataError;

@@ -175,6 +175,11 @@ impl RetinaNetConfig {
         }
     }
 
+    /// Where the last convolution of the classes lies, whose shape tells how many there are.
+    pub fn class_layer(&self) -> &'static str {
+        super::names::class_layer(self.names)
+    }
+
     /// The pyramid.
     pub fn fpn(&self) -> FpnConfig {
         FpnConfig {

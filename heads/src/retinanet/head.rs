@@ -75,16 +75,23 @@ impl RawOutputs {
     /// # Errors
     /// Channels that are not whole anchors of so many `classes`.
     pub fn rows(&self, classes: usize) -> Result<(Tensor, Tensor)> {
-        let rows = |maps: &[Tensor], width: usize| {
-            let row = |map: &Tensor| {
-                let (b, c, h, w) = map.dims4()?;
-                let map = map.reshape((b, c / width.max(1), width, h * w))?;
-                map.permute((0, 3, 1, 2))?.reshape((b, (), width))
-            };
-            Tensor::cat(&maps.iter().map(row).collect::<Result<Vec<_>>>()?, 1)
-        };
-        Ok((rows(&self.logits, classes)?, rows(&self.deltas, 4)?))
+        Ok((rows(&self.logits, classes)?, self.delta_rows()?))
     }
+
+    /// The differences of [`RawOutputs::rows`].
+    pub(super) fn delta_rows(&self) -> Result<Tensor> {
+        rows(&self.deltas, 4)
+    }
+}
+
+/// Maps `[B, anchors * width, H, W]` of all levels as `[B, N, width]`.
+pub(super) fn rows(maps: &[Tensor], width: usize) -> Result<Tensor> {
+    let row = |map: &Tensor| {
+        let (b, c, h, w) = map.dims4()?;
+        let map = map.reshape((b, c / width.max(1), width, h * w))?;
+        map.permute((0, 3, 1, 2))?.reshape((b, (), width))
+    };
+    Tensor::cat(&maps.iter().map(row).collect::<Result<Vec<_>>>()?, 1)
 }
 
 /// Both towers.

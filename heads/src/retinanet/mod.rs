@@ -10,6 +10,7 @@
 
 mod config;
 mod detections;
+mod focal;
 mod head;
 mod losses;
 mod matcher;

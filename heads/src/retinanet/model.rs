@@ -1,6 +1,6 @@
 //! The whole detector: backbone, pyramid, towers.
 
-use super::objective::{self, GroundTruth};
+use super::GroundTruth;
 use super::{DetectorPlan, Head, Losses, RawOutputs, RetinaNetConfig, names};
 use crate::backbone::timm;
 use crate::boxes::Detections;
@@ -167,16 +167,16 @@ impl<B: Backbone> RetinaNet<B> {
         self.config.detections(raw, batch)
     }
 
-    /// What a batch teaches: ground truth is given for each picture, and may be empty.
+    /// As [`RetinaNetConfig::losses`].
     ///
     /// # Errors
-    /// Boxes without area or of classes that there are not; outputs of another batch.
+    /// As there.
     pub fn loss(
         &self,
         raw: &RawOutputs,
         batch: &Batch,
         truths: &[Vec<GroundTruth>],
     ) -> Result<Losses> {
-        objective::losses(&self.config, raw, batch, truths)
+        self.config.losses(raw, batch, truths)
     }
 }

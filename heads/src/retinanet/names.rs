@@ -94,13 +94,18 @@ pub(super) fn predictor<'a>(names: Names, branch: Branch, vb: &VarBuilder<'a>) -
     }
 }
 
+/// Where the last convolution of the classes lies, from the root.
+pub(super) fn class_layer(names: Names) -> &'static str {
+    match names {
+        Names::Torchvision => "head.classification_head.cls_logits",
+        Names::Mmdet => "bbox_head.retina_cls",
+    }
+}
+
 /// The bias of the class scores, which tells how many there are.
 pub(super) fn class_bias(names: Names, separable: bool) -> String {
     let part = if separable { "pointwise." } else { "" };
-    match names {
-        Names::Torchvision => format!("head.classification_head.cls_logits.{part}bias"),
-        Names::Mmdet => format!("bbox_head.retina_cls.{part}bias"),
-    }
+    format!("{}.{part}bias", class_layer(names))
 }
 
 fn sequence(branch: Branch) -> &'static str {

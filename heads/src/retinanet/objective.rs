@@ -1,11 +1,13 @@
 //! From ground truth to losses: anchors are given to boxes, and learn from them.
 
+use super::focal::FocalSum;
+use super::head::rows;
 use super::losses::{BoxLoss, Losses, Normalizer, focal_loss, giou_loss, l1_loss};
 use super::{Match, RawOutputs, RetinaNetConfig};
 use crate::anchors::LevelAnchors;
 use crate::boxes::BBox;
 use crate::placement::{Batch, Placement};
-use candle::{Result, Tensor, bail};
+use candle::{DType, Result, Tensor, bail};
 
 /// An object of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,8 +18,22 @@ pub struct GroundTruth {
     pub class_id: u32,
 }
 
-/// The losses of a batch.
-pub(super) fn losses(
+impl RetinaNetConfig {
+    /// What a batch teaches: ground truth is given for each picture, and may be empty.
+    ///
+    /// # Errors
+    /// Boxes without area or of classes that there are not; outputs of another batch.
+    pub fn losses(
+        &self,
+        raw: &RawOutputs,
+        batch: &Batch,
+        truths: &[Vec<GroundTruth>],
+    ) -> Result<Losses> {
+        losses(self, raw, batch, truths)
+    }
+}
+
+fn losses(
     config: &RetinaNetConfig,
     raw: &RawOutputs,
     batch: &Batch,
@@ -29,30 +45,37 @@ pub(super) fn losses(
     }
     let levels = config.anchors.levels(batch.size()?, &raw.cells()?)?;
     let anchors: Vec<BBox> = levels.iter().flat_map(LevelAnchors::iter).collect();
-    let (logits, deltas) = raw.rows(config.classes)?;
+    let deltas = raw.delta_rows()?;
 
-    let (mut classification, mut bbox) = (Vec::new(), Vec::new());
-    let mut learning = Vec::new();
+    let mut lessons = Vec::with_capacity(pictures);
     for (i, (truths, placement)) in truths.iter().zip(&batch.placements).enumerate() {
         let truths = in_input(config, i, truths, placement)?;
         let matches = assign(config, &levels, &anchors, &truths, placement);
         let count = matches.iter().filter(|m| matches!(m, Match::Box(_))).count().max(1);
-        let divisor = match config.loss.normalizer {
-            Normalizer::EachPicture => count,
-            Normalizer::Batch => 1,
-        };
-        let classes = class_loss(config, &logits.get(i)?, &matches, &truths)?;
-        classification.push((classes / divisor as f64)?);
-        let boxes = box_loss(config, &deltas.get(i)?, &anchors, &matches, &truths)?;
-        bbox.push((boxes / divisor as f64)?);
-        learning.push(count);
+        lessons.push(Lesson { truths, matches, count });
     }
-    let divisor = match config.loss.normalizer {
-        Normalizer::EachPicture => pictures,
-        Normalizer::Batch => learning.iter().sum(),
+    let all: usize = lessons.iter().map(|lesson| lesson.count).sum();
+    let divisor = |lesson: &Lesson| match config.loss.normalizer {
+        Normalizer::EachPicture => (lesson.count * pictures) as f64,
+        Normalizer::Batch => all as f64,
     };
-    let mean = |losses: &[Tensor]| Tensor::stack(losses, 0)?.sum_all()? / divisor as f64;
-    Ok(Losses { classification: mean(&classification)?, bbox: mean(&bbox)? })
+    let mut bbox = Vec::with_capacity(pictures);
+    for (i, lesson) in lessons.iter().enumerate() {
+        bbox.push((box_loss(config, &deltas.get(i)?, &anchors, lesson)? / divisor(lesson))?);
+    }
+    let weights: Vec<f64> = lessons.iter().map(|lesson| 1.0 / divisor(lesson)).collect();
+    let classification = class_loss(config, raw, &lessons, &weights)?;
+    Ok(Losses { classification, bbox: Tensor::stack(&bbox, 0)?.sum_all()? })
+}
+
+/// What a picture teaches.
+struct Lesson {
+    /// In the input.
+    truths: Vec<GroundTruth>,
+    /// What becomes of each anchor.
+    matches: Vec<Match>,
+    /// Anchors that learn a box, at least 1.
+    count: usize,
 }
 
 /// Checks the ground truth, and moves it into the input.
@@ -110,13 +133,43 @@ fn assign(
     inside.into_iter().map(each).map(|m| m.unwrap_or(Match::Ignored)).collect()
 }
 
-/// The sum over all anchors that are not ignored; `logits` is `[N, classes]`.
+/// The sum over all anchors that are not ignored, each picture times its weight.
 fn class_loss(
     config: &RetinaNetConfig,
-    logits: &Tensor,
-    matches: &[Match],
-    truths: &[GroundTruth],
+    raw: &RawOutputs,
+    lessons: &[Lesson],
+    weights: &[f64],
 ) -> Result<Tensor> {
+    let in_one_pass =
+        raw.logits.iter().all(|map| map.device().is_cpu() && map.dtype() == DType::F32);
+    if !in_one_pass {
+        let logits = rows(&raw.logits, config.classes)?;
+        let each = lessons.iter().zip(weights).enumerate();
+        let each = each
+            .map(|(i, (lesson, &weight))| picture_loss(config, &logits.get(i)?, lesson)? * weight);
+        return Tensor::stack(&each.collect::<Result<Vec<_>>>()?, 0)?.sum_all();
+    }
+    let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+    let mut start = 0;
+    let level = |map: &Tensor| {
+        let (_, channels, h, w) = map.dims4()?;
+        let (cells, length) = (h * w, channels / config.classes * h * w);
+        let matches = lessons.iter().map(|lesson| {
+            let classes = lesson.truths.iter().map(|truth| truth.class_id).collect();
+            (&lesson.matches[start..][..length], classes)
+        });
+        let focus = (config.loss.alpha, config.loss.gamma);
+        let sum = FocalSum::new(matches, weights.clone(), (config.classes, cells), focus);
+        start += length;
+        sum.of(map)
+    };
+    let levels = raw.logits.iter().map(level).collect::<Result<Vec<_>>>()?;
+    Tensor::stack(&levels, 0)?.sum_all()
+}
+
+/// The sum over all anchors of a picture that are not ignored; `logits` is `[N, classes]`.
+fn picture_loss(config: &RetinaNetConfig, logits: &Tensor, lesson: &Lesson) -> Result<Tensor> {
+    let Lesson { truths, matches, .. } = lesson;
     let mut targets = vec![0f32; logits.elem_count()];
     let mut weights = vec![1f32; matches.len()];
     for (i, found) in matches.iter().enumerate() {
@@ -141,9 +194,9 @@ fn box_loss(
     config: &RetinaNetConfig,
     deltas: &Tensor,
     anchors: &[BBox],
-    matches: &[Match],
-    truths: &[GroundTruth],
+    lesson: &Lesson,
 ) -> Result<Tensor> {
+    let Lesson { truths, matches, .. } = lesson;
     let learning = matches.iter().enumerate().filter_map(|(i, found)| match *found {
         Match::Box(number) => Some((i, truths[number].bbox)),
         _ => None,

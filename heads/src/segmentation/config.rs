@@ -181,9 +181,14 @@ impl SemanticFpnConfig {
         &self,
         checkpoint: &Checkpoint,
     ) -> std::result::Result<Self, ghostnetv2::Error> {
-        let bias = checkpoint.tensor(names::class_bias(self.names))?;
+        let bias = checkpoint.tensor(&names::class_bias(self.names))?;
         let classes = bias.map_or(self.classes, |bias| bias.elem_count());
         Ok(Self { classes, ..self.clone() })
+    }
+
+    /// Where the convolution that tells the classes lies.
+    pub fn class_layer(&self) -> &'static str {
+        names::class_layer(self.names)
     }
 
     /// The pyramid.

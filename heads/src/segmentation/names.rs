@@ -59,10 +59,15 @@ pub(super) fn classifier<'a>(names: Names, vb: &VarBuilder<'a>) -> VarBuilder<'a
     }
 }
 
-/// The bias of the classes, which tells how many there are.
-pub(super) fn class_bias(names: Names) -> &'static str {
+/// Where the convolution that tells the classes lies, from the root.
+pub(super) fn class_layer(names: Names) -> &'static str {
     match names {
-        Names::Mmseg => "decode_head.conv_seg.bias",
-        Names::Smp => "segmentation_head.0.bias",
+        Names::Mmseg => "decode_head.conv_seg",
+        Names::Smp => "segmentation_head.0",
     }
+}
+
+/// The bias of the classes, which tells how many there are.
+pub(super) fn class_bias(names: Names) -> String {
+    format!("{}.bias", class_layer(names))
 }

@@ -3,7 +3,7 @@
 mod opencv;
 
 use crate::bilinear;
-use crate::placement::{Batch, InputConfig, Placement, Resampling};
+use crate::placement::{Batch, InputConfig, Placement, Resampling, Size};
 use candle::{DType, Device, Error, Result, Tensor, bail};
 use ghostnetv2::picture::Rgb8;
 use ghostnetv2::preprocess::{Filter, resize};
@@ -51,17 +51,29 @@ impl InputConfig {
             pictures.iter().zip(&placements).zip(pixels.chunks_exact_mut(3 * area))
         {
             let fitted = self.fitted(picture, placement)?;
-            let (rows, columns) = placement.resized;
-            for (plane, fitted) in
-                pixels.chunks_exact_mut(area).zip(fitted.chunks_exact(rows * columns))
-            {
-                let rows = plane.chunks_exact_mut(width).zip(fitted.chunks_exact(columns));
-                rows.for_each(|(row, fitted)| row[..columns].copy_from_slice(fitted));
-            }
+            lay(&fitted, placement.resized, pixels, (height, width));
         }
         let shape = (pictures.len(), 3, height, width);
         let pixels = Tensor::from_vec(pixels, shape, &Device::Cpu)?.to_device(device)?;
         Ok(Batch { pixels: pixels.to_dtype(DType::F32)?, placements })
+    }
+
+    /// A picture that has been fitted already, normalised and padded with zeros to the right and
+    /// below, as one input of `size`.
+    ///
+    /// # Shapes
+    /// `[3, height, width]`, row by row.
+    ///
+    /// # Errors
+    /// A picture that is larger.
+    pub fn on_canvas(&self, picture: &Rgb8, size: Size) -> Result<Vec<f32>> {
+        let own = (picture.height() as usize, picture.width() as usize);
+        if own.0 > size.0 || own.1 > size.1 {
+            bail!("a picture of {own:?} pixels for an input of {size:?}")
+        }
+        let mut pixels = vec![0.0; 3 * size.0 * size.1];
+        lay(&self.normalised(picture.pixels()), own, &mut pixels, size);
+        Ok(pixels)
     }
 
     /// One picture resized and normalised: `[3, height, width]`.
@@ -95,5 +107,48 @@ impl InputConfig {
             pixels.iter().map(move |pixel| levels[usize::from(pixel[colour])])
         };
         (0..3).flat_map(plane).collect()
+    }
+}
+
+/// Copies planes to the top left of larger ones.
+fn lay(planes: &[f32], own: Size, canvas: &mut [f32], size: Size) {
+    let from = planes.chunks_exact(own.0 * own.1);
+    for (plane, canvas) in from.zip(canvas.chunks_exact_mut(size.0 * size.1)) {
+        let rows = plane.chunks_exact(own.1).zip(canvas.chunks_exact_mut(size.1));
+        rows.for_each(|(row, canvas)| canvas[..own.1].copy_from_slice(row));
+    }
+}
+
+impl Resampling {
+    /// A picture in another size, height and width; PyTorch's numbers are rounded to bytes.
+    ///
+    /// # Errors
+    /// A side of 0, or a size that there is no memory for.
+    pub fn resize(self, picture: &Rgb8, to: Size) -> Result<Rgb8> {
+        let from = (picture.height() as usize, picture.width() as usize);
+        let too_large = || Error::Msg(format!("no pictures have {}x{} pixels", to.1, to.0));
+        let side = |side: usize| match u32::try_from(side) {
+            Ok(side) if side > 0 => Ok(side),
+            _ => Err(too_large()),
+        };
+        let (height, width) = (side(to.0)?, side(to.1)?);
+        let pixels = match self {
+            Self::Pillow => {
+                return resize(picture, width, height, Filter::Bilinear).map_err(Error::wrap);
+            }
+            Self::OpenCv => opencv::resize(picture.pixels(), from, to),
+            Self::Torch => {
+                let plane = |colour: usize| -> Vec<f32> {
+                    let pixels = picture.pixels().chunks_exact(3);
+                    let plane: Vec<_> = pixels.map(|pixel| f32::from(pixel[colour])).collect();
+                    bilinear::resize_plane(&plane, from, to)
+                };
+                let [r, g, b] = [0, 1, 2].map(plane);
+                let colours = r.iter().zip(&g).zip(&b);
+                let bytes = colours.flat_map(|((r, g), b)| [r, g, b].map(|v| v.round() as u8));
+                bytes.collect()
+            }
+        };
+        Rgb8::new(width, height, pixels).map_err(Error::wrap)
     }
 }

@@ -88,7 +88,16 @@ impl Evaluation {
 
     /// Average precision of each category, -1 where it has no objects.
     pub fn by_category(&self) -> Vec<(u64, f64)> {
-        let ap = |category: usize| summary::precision(self.curve(category, 0, 2), None);
+        self.of_each(None)
+    }
+
+    /// The same at an overlap of 0.5 alone.
+    pub fn by_category_at_50(&self) -> Vec<(u64, f64)> {
+        self.of_each(Some(0))
+    }
+
+    fn of_each(&self, threshold: Option<usize>) -> Vec<(u64, f64)> {
+        let ap = |category: usize| summary::precision(self.curve(category, 0, 2), threshold);
         let each = self.categories.iter().enumerate();
         each.filter_map(|(i, number)| Some(((*number)?, ap(i)))).collect()
     }

@@ -1,0 +1,44 @@
+//! Trains networks: `cargo run --release --example train -- detect --data images/ …`
+
+mod bar;
+mod detect;
+mod run;
+mod segment;
+mod start;
+
+use clap::{Parser, Subcommand};
+use cli::exit::{CODES, report};
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  train detect --data images/ --annotations train.json --val-annotations val.json --out runs/mine
+  train detect --data images/ --annotations train.json --val-annotations val.json --out runs/mine --resume
+  train segment --data camvid/ --layout camvid --size 360 --out runs/camvid
+  train segment --data ade20k/ --layout ade20k --preset mmseg --recipe mmseg --init ghostnetv2_100 --out runs/ade
+";
+
+/// Trains networks on your own data.
+#[derive(Parser, Debug)]
+#[command(name = "train", after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n{CODES}"))]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand, Debug)]
+enum Task {
+    /// A RetinaNet, on pictures with boxes in COCO's form
+    #[command(after_help = EXAMPLES)]
+    Detect(Box<detect::DetectArgs>),
+    /// A Semantic FPN, on pictures with masks
+    #[command(after_help = EXAMPLES)]
+    Segment(Box<segment::SegmentArgs>),
+}
+
+fn main() -> ExitCode {
+    report(match Cli::parse().task {
+        Task::Detect(args) => detect::run(&args),
+        Task::Segment(args) => segment::run(&args),
+    })
+}

@@ -1,0 +1,355 @@
+//! The loop: steps, evaluation, checkpoints, metrics; the same for every task.
+
+mod ahead;
+mod metrics;
+mod observer;
+mod order;
+
+pub use observer::{Observer, Report, Silent};
+
+use crate::Error;
+use crate::checkpoint::{Checkpoints, Position, Progress, State};
+use crate::ema::{Decay, Ema};
+use crate::network::{Named, Network};
+use crate::optim::{Groups, Optimizer, Rule, clip_factor, global_norm};
+use crate::schedule::Schedule;
+use crate::task::{Scores, Task};
+use ahead::{Ahead, Ready};
+use candle::{Device, Tensor, Var};
+use metrics::Metrics;
+use order::Order;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What decides about the numbers of a run, besides its task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Of all random numbers.
+    pub seed: u64,
+    /// How often every example is seen.
+    pub epochs: u64,
+    /// Examples that go through the network together.
+    pub batch: usize,
+    /// Batches whose gradients are averaged for one step.
+    pub accumulate: usize,
+    /// The optimiser.
+    pub rule: Rule,
+    /// Weight decay and learning rates by name.
+    pub groups: Groups,
+    /// The learning rate over the run.
+    pub schedule: Schedule,
+    /// The longest that the gradients of a step may be together.
+    pub clip: Option<f64>,
+    /// The moving average that is scored and kept.
+    pub ema: Option<Decay>,
+}
+
+impl Plan {
+    /// Steps of one epoch over so many examples. What is left over at its end is left out; where
+    /// there are fewer than a step takes, it takes all.
+    pub fn steps_per_epoch(examples: usize, batch: usize, accumulate: usize) -> u64 {
+        (examples / (batch * accumulate).max(1)).max(1) as u64
+    }
+}
+
+/// How a run is done, which changes none of its numbers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where checkpoints, metrics and the best model go; made if it is not there.
+    pub out: PathBuf,
+    /// Go on from the last checkpoint, if there is one.
+    pub resume: bool,
+    /// Steps between checkpoints, besides those after every epoch.
+    pub save_steps: Option<u64>,
+    /// Steps between lines of `metrics.jsonl`.
+    pub log_steps: u64,
+    /// Threads that make batches ready.
+    pub workers: usize,
+    /// Batches that may be ready ahead of their step.
+    pub ahead: usize,
+}
+
+/// Trains `network` on `task` as `plan` says, and gives the scores of the last evaluation.
+///
+/// In `options.out` are then `last.safetensors` and `previous.safetensors` to resume from,
+/// `metrics.jsonl`, `curve.png`, and the best model in `best/`. A run that was stopped at any moment
+/// and resumed ends with the same bytes in `last.safetensors` as one that was not.
+///
+/// # Errors
+/// What the task, the files or candle say; a checkpoint of another run; [`Error::NotFinite`].
+pub fn train<T: Task, N: Network>(
+    task: &T,
+    network: &mut N,
+    plan: &Plan,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Scores, Error> {
+    check(task, plan)?;
+    fs::create_dir_all(&options.out).map_err(Error::write(&options.out))?;
+    let mut run = Run::start(task, network, plan, options, observer)?;
+    let position = run.position;
+    std::thread::scope(|scope| {
+        let ahead = Ahead::start(scope, task, run.order, position, options)?;
+        run.go(ahead, observer)
+    })
+}
+
+fn check<T: Task>(task: &T, plan: &Plan) -> Result<(), Error> {
+    let wrong = |text: &str| Err(Error::Configuration(text.into()));
+    if task.examples() == 0 {
+        return wrong("there are no training examples");
+    }
+    if plan.batch == 0 || plan.accumulate == 0 || plan.epochs == 0 {
+        return wrong("the batch size, the number of epochs and of batches a step are at least 1");
+    }
+    if !(plan.schedule.base.is_finite() && plan.schedule.base >= 0.0) {
+        return wrong("the learning rate is a number from 0");
+    }
+    Ok(())
+}
+
+/// A run between two steps.
+struct Run<'a, T, N> {
+    task: &'a T,
+    network: &'a mut N,
+    plan: &'a Plan,
+    options: &'a Options,
+    optimizer: Optimizer,
+    ema: Option<Ema>,
+    checkpoints: Checkpoints,
+    metrics: Metrics,
+    order: Order,
+    identity: Value,
+    position: Position,
+    best: Option<f64>,
+}
+
+impl<'a, T: Task, N: Network> Run<'a, T, N> {
+    /// At the beginning, or where the last checkpoint was.
+    fn start(
+        task: &'a T,
+        network: &'a mut N,
+        plan: &'a Plan,
+        options: &'a Options,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let identity = json!({ "plan": plan, "task": task.identity() });
+        let checkpoints = Checkpoints::in_folder(&options.out);
+        if checkpoints.exist() && !options.resume {
+            let out = options.out.display();
+            let text = format!("{out} has a run already: give --resume, or another --out");
+            return Err(Error::Configuration(text));
+        }
+        let saved = checkpoints.load(&identity, &mut |text| observer.message(text))?;
+        let ema = plan.ema.map(|decay| Ema::new(decay, variables(network))).transpose()?;
+        let optimizer = Optimizer::new(plan.rule, plan.groups.clone());
+        let order = Order::new(plan, task.examples());
+        let position = saved.as_ref().map_or(Position::default(), |state| state.progress.position);
+        let metrics = Metrics::open(&options.out, position.total)?;
+        let mut run = Self {
+            task,
+            network,
+            plan,
+            options,
+            optimizer,
+            ema,
+            checkpoints,
+            metrics,
+            order,
+            identity,
+            position,
+            best: None,
+        };
+        if let Some(state) = saved {
+            run.restore(state)?;
+            let Position { epoch, step, .. } = position;
+            observer.message(&format!("resumed after {epoch} epochs and {step} steps"));
+        }
+        Ok(run)
+    }
+
+    fn restore(&mut self, state: State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for (name, var) in variables(self.network) {
+            match state.weights.get(name) {
+                Some(tensor) if tensor.dims() == var.dims() => {
+                    var.set(&tensor.to_device(var.device())?)?;
+                }
+                _ => missing.push(name.clone()),
+            }
+        }
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            let reason = format!("no tensor of the right shape for {names}: give another --out");
+            return Err(Error::Checkpoint { path: self.checkpoints.last(), reason });
+        }
+        let parameters = self.network.parameters();
+        self.optimizer.restore(state.progress.updates, &state.optimizer, parameters)?;
+        if let Some(ema) = &mut self.ema {
+            let device = self.network.parameters().values().next().map(|var| var.device().clone());
+            let device = device.unwrap_or(Device::Cpu);
+            let place = |(name, t): (String, Tensor)| Ok((name, t.to_device(&device)?));
+            ema.restore(state.ema.into_iter().map(place).collect::<candle::Result<_>>()?);
+        }
+        self.best = state.progress.best;
+        Ok(())
+    }
+
+    fn go(&mut self, ahead: Ahead<T::Batch>, observer: &mut dyn Observer) -> Result<Scores, Error> {
+        let mut scores = None;
+        let mut started = Instant::now();
+        let mut seen = 0;
+        while self.position.epoch < self.plan.epochs {
+            if self.position.step < self.order.steps() {
+                let report = self.step(&ahead)?;
+                seen += report.images;
+                observer.step(&report);
+                let save = self.options.save_steps.is_some_and(|n| report.step.is_multiple_of(n));
+                if save && self.position.step < self.order.steps() {
+                    self.save()?;
+                }
+                continue;
+            }
+            let images_per_s = seen as f64 / started.elapsed().as_secs_f64();
+            scores = Some(self.finish_epoch(images_per_s, observer)?);
+            (seen, started) = (0, Instant::now());
+        }
+        match scores {
+            Some(scores) => Ok(scores),
+            // It was finished when it was resumed.
+            None => {
+                self.task.evaluate(&self.kept()?, &mut |done, all| observer.evaluating(done, all))
+            }
+        }
+    }
+
+    /// Some batches, and one move of the optimiser.
+    fn step(&mut self, ahead: &Ahead<T::Batch>) -> Result<Report, Error> {
+        let task = self.task;
+        let (mut loss, mut gradients, mut images) = (0.0, Named::<Tensor>::new(), 0);
+        for _ in 0..self.plan.accumulate {
+            let Ready { batch, examples } = ahead.next()?;
+            let pictures = task.images(&batch)?;
+            let step = self.network.step(&pictures, &mut |outputs| task.loss(&batch, outputs))?;
+            images += examples;
+            loss += step.loss / self.plan.accumulate as f64;
+            if self.plan.accumulate == 1 {
+                gradients = step.gradients;
+                continue;
+            }
+            for (name, gradient) in step.gradients {
+                let gradient = (gradient / self.plan.accumulate as f64)?;
+                let sum = match gradients.remove(&name) {
+                    Some(sum) => (sum + gradient)?,
+                    None => gradient,
+                };
+                gradients.insert(name, sum);
+            }
+        }
+        self.must_be_finite("the loss", loss)?;
+        let norm = global_norm(&gradients)?;
+        self.must_be_finite("the norm of the gradients", norm)?;
+
+        let (total, rate) = (self.position.total, self.plan.schedule.rate(self.position.total));
+        let scale = clip_factor(norm, self.plan.clip);
+        self.optimizer.step(self.network.parameters(), &gradients, rate, scale)?;
+        if let Some(ema) = &mut self.ema {
+            ema.update(total, variables(self.network))?;
+        }
+        self.position.step += 1;
+        self.position.total += 1;
+        let (step, epoch) = (self.position.total, self.position.epoch);
+        if step.is_multiple_of(self.options.log_steps.max(1)) {
+            self.metrics.step(step, epoch, loss, rate, norm)?;
+        }
+        let steps = self.plan.epochs * self.order.steps();
+        Ok(Report { epoch, step, steps, loss, rate, images })
+    }
+
+    fn must_be_finite(&self, what: &'static str, value: f64) -> Result<(), Error> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let step = self.position.total;
+        let dump = self.checkpoints.dump(&self.state()?, &format!("broken-{step}.safetensors"))?;
+        Err(Error::NotFinite { what, value, step, dump })
+    }
+
+    fn finish_epoch(
+        &mut self,
+        images_per_s: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<Scores, Error> {
+        let plain = named(variables(self.network));
+        let mut evaluate = |state: &Named<Tensor>| {
+            self.task.evaluate(state, &mut |done, all| observer.evaluating(done, all))
+        };
+        let (mut scores, mut state) = (evaluate(&plain)?, plain);
+        let (step, epoch) = (self.position.total, self.position.epoch);
+        let mut rows = vec![("weights", scores.clone())];
+        if let Some(ema) = &self.ema {
+            let average = evaluate(ema.average())?;
+            rows.push(("ema", average.clone()));
+            // The better one of the two is kept: an average is young at the start of a run.
+            if average.value() >= scores.value() || scores.value().is_nan() {
+                (scores, state) = (average, ema.average().clone());
+            }
+        }
+        let value = scores.value();
+        if !value.is_nan() && self.best.is_none_or(|best| value > best) {
+            let folder = self.options.out.join("best");
+            fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
+            self.task.export(&state, &folder)?;
+            self.best = Some(value);
+        }
+        self.metrics.epoch(step, epoch, &rows, images_per_s)?;
+        self.position = Position { epoch: epoch + 1, step: 0, total: step };
+        self.save()?;
+        self.metrics.draw(&self.options.out)?;
+        observer.epoch(epoch, self.plan.epochs, &rows, self.best);
+        Ok(scores)
+    }
+
+    /// What is worth keeping at the end: the average, where there is one.
+    fn kept(&self) -> Result<Named<Tensor>, Error> {
+        Ok(match &self.ema {
+            Some(ema) => ema.average().clone(),
+            None => named(variables(self.network)),
+        })
+    }
+
+    fn save(&mut self) -> Result<(), Error> {
+        self.metrics.sync()?;
+        self.checkpoints.save(&self.state()?)
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        Ok(State {
+            progress: Progress {
+                position: self.position,
+                updates: self.optimizer.count(),
+                best: self.best,
+                identity: self.identity.clone(),
+            },
+            weights: named(variables(self.network)),
+            optimizer: self.optimizer.state(self.network.parameters())?,
+            ema: self.ema.as_ref().map_or_else(Named::new, |ema| ema.average().clone()),
+        })
+    }
+}
+
+fn variables<N: Network>(network: &N) -> impl Iterator<Item = (&String, &Var)> {
+    network.parameters().iter().chain(network.statistics())
+}
+
+fn named<'a>(variables: impl Iterator<Item = (&'a String, &'a Var)>) -> Named<Tensor> {
+    variables.map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
+}
+
+/// Where the best model of a run is.
+pub fn best_folder(out: &Path) -> PathBuf {
+    out.join("best")
+}

@@ -1,0 +1,142 @@
+//! The variables of a network in training, by name.
+
+use crate::network::Named;
+use candle::{DType, Device, Result, Shape, Tensor, Var, bail};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Makes a variable of every tensor that a network asks for, and keeps them by name.
+///
+/// What is frozen comes to the network as a tensor that no gradient is computed for; it shares its
+/// memory with the variable that is kept.
+///
+/// # Example
+/// ```
+/// use candle::{DType, Device};
+/// use heads::Seeded;
+/// use train::Variables;
+/// # fn main() -> candle::Result<()> {
+/// let start = Seeded::new(1).var_builder(DType::F32, &Device::Cpu);
+/// let variables = Variables::new(start).freeze(["conv_stem"]);
+/// let net = ghostnetv2::GhostNet::new(&ghostnetv2::Config::v2(0.5), 10, variables.builder())?;
+/// assert!(variables.named().contains_key("classifier.weight"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Variables {
+    start: VarBuilder<'static>,
+    frozen: Vec<String>,
+    made: Arc<Mutex<BTreeMap<String, Var>>>,
+}
+
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Variables")
+            .field("frozen", &self.frozen)
+            .field("made", &self.made().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Variables {
+    /// Variables that start as `start` has them.
+    pub fn new(start: VarBuilder<'static>) -> Self {
+        Self { start, frozen: Vec::new(), made: Arc::default() }
+    }
+
+    /// Freezes tensors whose names are one of `prefixes`, or begin with one and a dot. To be called
+    /// before the network is built.
+    pub fn freeze<S: Into<String>>(mut self, prefixes: impl IntoIterator<Item = S>) -> Self {
+        self.frozen.extend(prefixes.into_iter().map(Into::into));
+        self
+    }
+
+    /// What to build a network from.
+    pub fn builder(&self) -> VarBuilder<'static> {
+        let (dtype, device) = (self.start.dtype(), self.start.device().clone());
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, device)
+    }
+
+    /// All that were asked for so far.
+    pub fn named(&self) -> Named<Var> {
+        self.made().clone()
+    }
+
+    /// Prefixes that freeze nothing of what was asked for: most likely spelled wrongly.
+    pub fn frozen_nothing(&self) -> Vec<&str> {
+        let made = self.made();
+        let idle = |prefix: &&String| !made.keys().any(|name| has_prefix(name, prefix));
+        self.frozen.iter().filter(idle).map(String::as_str).collect()
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a tensor lies at or under a prefix of names.
+pub fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || prefix.is_empty())
+}
+
+impl SimpleBackend for Variables {
+    fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
+        let mut made = self.made();
+        let var = match made.get(name) {
+            Some(var) if var.shape() != &s => {
+                bail!("{name}: asked for as {:?} and as {:?}", var.dims(), s.dims())
+            }
+            Some(var) => var.clone(),
+            None => {
+                let start = self.start.get_with_hints(s, name, h)?;
+                // A copy: it is going to be changed in place.
+                let start = start.to_device(dev)?.to_dtype(dtype)?.copy()?;
+                let var = Var::from_tensor(&start)?;
+                made.insert(name.into(), var.clone());
+                var
+            }
+        };
+        let frozen = self.frozen.iter().any(|prefix| has_prefix(name, prefix));
+        Ok(if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() })
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        bail!("{name}: a variable needs a shape")
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.start.contains_tensor(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frozen_variables_have_no_gradient() -> Result<()> {
+        let start = VarBuilder::zeros(DType::F32, &Device::Cpu);
+        let variables = Variables::new(start).freeze(["a", "nothing"]);
+        let vb = variables.builder();
+        let (a, ab) = (vb.get(2, "a.weight")?, vb.get(2, "ab.weight")?);
+        let gradients = (a + ab)?.sum_all()?.backward()?;
+        let named = variables.named();
+        assert!(gradients.get(&named["a.weight"]).is_none());
+        assert!(gradients.get(&named["ab.weight"]).is_some());
+        assert_eq!(variables.frozen_nothing(), ["nothing"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_frozen_tensor_sees_what_is_loaded_into_its_variable() -> Result<()> {
+        let variables = Variables::new(VarBuilder::zeros(DType::F32, &Device::Cpu)).freeze(["a"]);
+        let a = variables.builder().get(2, "a")?;
+        variables.named()["a"].set(&Tensor::new(&[1f32, 2.0], &Device::Cpu)?)?;
+        assert_eq!(a.to_vec1::<f32>()?, [1.0, 2.0]);
+        Ok(())
+    }
+}

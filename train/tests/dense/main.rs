@@ -1,0 +1,10 @@
+//! Augmentation: what was marked on a picture stays on it.
+
+mod boxes;
+mod labels;
+
+use train::{Random, Seed};
+
+fn random(seed: u64) -> Random {
+    Seed(seed).stream("test", 0, 0)
+}
