@@ -4,12 +4,13 @@
 //! - [`task`]: what is learned, a data source, an objective and a score.
 //! - [`run`]: the loop over both, with [`checkpoint`]s that survive being killed.
 //! - [`optim`], [`schedule`], [`ema`]: PyTorch's and timm's numbers.
-//! - [`detector`] and [`segmenter`] are the tasks of dense prediction, on the [`data`] that they read
-//!   and with the augmentation of [`dense`].
 //! - [`seed`]: random numbers that are the same on every machine.
+//! - [`data`], [`dense`]: data sets, and augmentation that keeps boxes and masks in place.
+//! - [`classify`]: classification; [`detector`], [`segmenter`]: networks for dense tasks.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod classify;
 pub mod data;
 pub mod dense;
 pub mod detector;
@@ -30,7 +31,7 @@ pub mod variables;
 
 pub use ema::{Decay, Ema};
 pub use error::Error;
-pub use network::{Autograd, Named, Network, Step};
+pub use network::{Autograd, Named, Network, OnEngine, Step};
 pub use optim::{Groups, Optimizer, Rule};
 pub use recipe::Recipe;
 pub use run::{Observer, Options, Plan, train};

@@ -4,7 +4,7 @@ use crate::lowering::Folded;
 use crate::ops::{Conv2dParams, ConvAlgorithm, conv2d};
 use crate::training::{NormTensors, TrainingBuilder};
 use candle::{Result, Tensor};
-use candle_nn::{BatchNorm, VarBuilder, batch_norm};
+use candle_nn::{BatchNorm, Init, VarBuilder, batch_norm};
 use engine::plan::Window;
 use engine::training::Value;
 
@@ -60,13 +60,23 @@ impl ConvSpec {
     pub(crate) fn conv(self, vb: VarBuilder) -> Result<Conv2d> {
         let groups = if self.depthwise { self.in_channels } else { 1 };
         let (kh, kw) = self.kernel;
-        let weight = vb.get((self.out_channels, self.in_channels / groups, kh, kw), "weight")?;
+        let shape = (self.out_channels, self.in_channels / groups, kh, kw);
+        let weight = vb.get_with_hints(shape, "weight", self.start())?;
         Ok(self.with_weights(weight, None))
+    }
+
+    /// What weights and biases are before training: PyTorch's, uniform within the inverse root of
+    /// the number of inputs.
+    fn start(self) -> Init {
+        let channels = if self.depthwise { 1 } else { self.in_channels };
+        let inputs = channels * self.kernel.0 * self.kernel.1;
+        let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+        Init::Uniform { lo: -bound, up: bound }
     }
 
     /// The same with a `bias`.
     pub(crate) fn conv_with_bias(self, vb: VarBuilder) -> Result<Conv2d> {
-        let bias = vb.get(self.out_channels, "bias")?;
+        let bias = vb.get_with_hints(self.out_channels, "bias", self.start())?;
         Ok(Conv2d { bias: Some(bias), ..self.conv(vb)? })
     }
 
