@@ -57,6 +57,7 @@ mod pack;
 pub mod plan;
 mod team;
 mod threads;
+pub mod training;
 
 pub use error::ShapeError;
 pub use plan::PlanError;

@@ -44,7 +44,7 @@ fn next_run(left: usize, most: usize) -> usize {
 /// # Safety
 /// As [`Isa::load_partial`].
 #[inline(always)]
-unsafe fn load_lanes<I: Isa>(isa: I, from: *const f32, lanes: usize) -> I::F32 {
+pub(crate) unsafe fn load_lanes<I: Isa>(isa: I, from: *const f32, lanes: usize) -> I::F32 {
     // SAFETY: the caller vouches for the memory.
     unsafe { if lanes == I::LANES { isa.load(from) } else { isa.load_partial(from, lanes) } }
 }
@@ -54,7 +54,7 @@ unsafe fn load_lanes<I: Isa>(isa: I, from: *const f32, lanes: usize) -> I::F32 {
 /// # Safety
 /// As [`Isa::store_partial`].
 #[inline(always)]
-unsafe fn store_lanes<I: Isa>(isa: I, to: *mut f32, value: I::F32, lanes: usize) {
+pub(crate) unsafe fn store_lanes<I: Isa>(isa: I, to: *mut f32, value: I::F32, lanes: usize) {
     // SAFETY: the caller vouches for the memory.
     unsafe {
         if lanes == I::LANES { isa.store(to, value) } else { isa.store_partial(to, value, lanes) }

@@ -175,7 +175,7 @@ fn half(value: f32) -> u16 {
 }
 
 /// Splits vectors of columns into panels of at most `most`, and avoids a last one of one vector.
-fn panel_widths(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn panel_widths(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
     let mut left = vectors;
     std::iter::from_fn(move || {
         let width = if left == most + 1 { left.div_ceil(2) } else { left.min(most) };

@@ -24,6 +24,7 @@ mod plan;
 #[cfg(feature = "image")]
 pub mod preprocess;
 pub mod pyramid;
+pub mod training;
 pub mod weights;
 
 pub use config::{Config, MIN_SIDE, Version};

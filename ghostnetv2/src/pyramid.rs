@@ -3,9 +3,11 @@
 use crate::config::Config;
 use crate::model::{Node, Trunk};
 use crate::plan::Plan;
+use crate::training::TrainingBuilder;
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
 use engine::plan::{NetworkBuilder, PlanOptions, Value};
+use engine::training;
 
 /// One map of a pyramid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +191,19 @@ impl Pyramid {
     /// ```
     pub fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Vec<Value>> {
         let values = self.trunk.lower(net, x, &self.nodes)?;
+        Ok(self.order.iter().map(|&i| values[i]).collect())
+    }
+
+    /// Adds this pyramid to a network in training whose input is `x`; the levels in their order.
+    ///
+    /// # Errors
+    /// Weights that are not f32 on a CPU.
+    pub fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: training::Value,
+    ) -> Result<Vec<training::Value>> {
+        let values = self.trunk.lower_t(net, x, &self.nodes)?;
         Ok(self.order.iter().map(|&i| values[i]).collect())
     }
 

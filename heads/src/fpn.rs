@@ -10,7 +10,9 @@ use crate::norms::Norm;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, Value};
+use engine::training;
 use ghostnetv2::ops::upsample_nearest2d;
+use ghostnetv2::training::TrainingBuilder;
 
 /// What to build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +187,33 @@ impl Fpn {
             let source = if extra.relu { p6.relu()? } else { p6.clone() };
             let p7 = extra.p7.forward_t(&source, 0, train)?;
             outputs.extend([p6, p7]);
+        }
+        Ok(outputs)
+    }
+
+    /// Adds this pyramid to a network in training whose values `maps` are.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        maps: &[training::Value],
+    ) -> Result<Vec<training::Value>> {
+        let lateral = self.lateral.iter().zip(maps).map(|(conv, map)| conv.lower_t(net, *map));
+        let mut inner = lateral.collect::<Result<Vec<_>>>()?;
+        for i in (1..inner.len()).rev() {
+            let grown = net.net.resize(inner[i], Some(inner[i - 1]), 1, Interpolation::Nearest);
+            let grown = grown.map_err(Error::wrap)?;
+            inner[i - 1] = net.net.add(inner[i - 1], grown).map_err(Error::wrap)?;
+        }
+        let mut outputs = inner;
+        if let Some(blocks) = &self.smooth {
+            for (block, map) in blocks.iter().zip(&mut outputs) {
+                *map = block.lower_t(net, *map, 0, false)?;
+            }
+        }
+        if let (Some(extra), Some(&c5), Some(&p5)) = (&self.extra, maps.last(), outputs.last()) {
+            let p6 = extra.p6.lower_t(net, if extra.from_input { c5 } else { p5 }, 0, false)?;
+            let source = if extra.relu { net.relu(p6)? } else { p6 };
+            outputs.extend([p6, extra.p7.lower_t(net, source, 0, false)?]);
         }
         Ok(outputs)
     }

@@ -4,8 +4,10 @@ use crate::norms::Norm;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::{BatchNorm, Init, VarBuilder};
 use engine::plan::{Activation, NetworkBuilder, Value, Window};
+use engine::training;
 use ghostnetv2::lowering::Folded;
 use ghostnetv2::ops::{Conv2dParams, ConvAlgorithm, conv2d};
+use ghostnetv2::training::TrainingBuilder;
 
 /// How 3x3 convolutions are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +95,22 @@ impl Conv2d {
         }
     }
 
+    /// Adds this to a network in training.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: training::Value,
+    ) -> Result<training::Value> {
+        let depthwise = self.params.groups > 1;
+        net.conv(x, self.window()?, depthwise, &self.weight, self.bias.as_ref())
+    }
+
+    fn window(&self) -> Result<Window> {
+        let (_, _, kh, kw) = self.weight.dims4()?;
+        let Conv2dParams { stride, padding, .. } = self.params;
+        Ok(Window { kernel: (kh, kw), stride, padding, dilation: 1 })
+    }
+
     /// Adds this to a plan, for a map of each level: with the weights of the first for all, or with
     /// the norms of the levels folded in.
     pub(crate) fn lower(
@@ -123,10 +141,8 @@ impl Conv2d {
         if let Some(norm) = norm {
             folded = folded.then(&Folded::of_batch_norm(norm)?);
         }
-        let (_, _, kh, kw) = self.weight.dims4()?;
-        let Conv2dParams { stride, padding, groups } = self.params;
-        let window = Window { kernel: (kh, kw), stride, padding, dilation: 1 };
-        let y = match groups {
+        let window = self.window()?;
+        let y = match self.params.groups {
             1 if window == Window::same((1, 1), 1) => {
                 net.pointwise(x, folded.get(), activation, None)
             }
@@ -149,6 +165,21 @@ impl Conv {
         match self {
             Self::Dense(conv) => conv.forward(x),
             Self::Separable { depthwise, pointwise } => pointwise.forward(&depthwise.forward(x)?),
+        }
+    }
+
+    /// Adds this to a network in training.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: training::Value,
+    ) -> Result<training::Value> {
+        match self {
+            Self::Dense(conv) => conv.lower_t(net, x),
+            Self::Separable { depthwise, pointwise } => {
+                let y = depthwise.lower_t(net, x)?;
+                pointwise.lower_t(net, y)
+            }
         }
     }
 
@@ -180,6 +211,18 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn forward_t(&self, x: &Tensor, level: usize, train: bool) -> Result<Tensor> {
         self.norm.forward_t(&self.conv.forward(x)?, level, train)
+    }
+
+    /// Adds this to a network in training, for a map of one level, with a ReLU where `relu`.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: training::Value,
+        level: usize,
+        relu: bool,
+    ) -> Result<training::Value> {
+        let y = self.conv.lower_t(net, x)?;
+        self.norm.lower_t(net, y, level, relu)
     }
 
     /// Adds this and an activation to a plan, for a map of each level.

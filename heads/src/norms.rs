@@ -3,7 +3,9 @@
 use candle::{Error, Module, ModuleT, Result, Tensor, bail};
 use candle_nn::{BatchNorm, GroupNorm, Init, VarBuilder, batch_norm};
 use engine::plan::{Activation, NetworkBuilder, Value};
+use engine::training;
 use ghostnetv2::lowering::Folded;
+use ghostnetv2::training::{NormTensors, TrainingBuilder};
 
 /// Epsilon of every norm: PyTorch's default.
 const NORM_EPS: f64 = 1e-5;
@@ -60,6 +62,37 @@ impl Norm {
                 norm.forward_t(x, train)
             }
         }
+    }
+}
+
+impl Norm {
+    /// Adds this to a network in training, for a map of one level, with a ReLU where `relu`.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: training::Value,
+        level: usize,
+        relu: bool,
+    ) -> Result<training::Value> {
+        let y = match self {
+            Self::None => x,
+            Self::Group(Grouped { groups, weight, bias, .. }) => {
+                net.group_norm(x, *groups, (weight, bias), NORM_EPS)?
+            }
+            Self::Batch(norms) => {
+                let Some(norm) = norms.get(level) else {
+                    bail!("level {level} of a head with batch-norms for {} levels", norms.len())
+                };
+                let Some((weight, bias)) = norm.weight_and_bias() else {
+                    bail!("batch-norm without weight and bias")
+                };
+                let (running_mean, running_var) = (norm.running_mean(), norm.running_var());
+                let epsilon = norm.eps();
+                let norm = NormTensors { weight, bias, running_mean, running_var, epsilon };
+                return net.batch_norm(x, norm, relu);
+            }
+        };
+        if relu { net.relu(y) } else { Ok(y) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a training step needs of a network, and how candle's gradients give it.
 
-use candle::{Result, Tensor, Var};
-use std::collections::BTreeMap;
+use candle::{Result, Tensor, TensorId, Var};
+use ghostnetv2::training::{TrainingGraph, TrainingStep};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Tensors by their names in checkpoints, in an order that is the same in every run.
 pub type Named<T> = BTreeMap<String, T>;
@@ -28,13 +29,15 @@ pub trait Network {
 
     /// Runs a batch `[B, 3, H, W]` in training mode, and gives the loss that `objective` makes of
     /// the outputs and its gradients. The outputs are such that `objective` can call any
-    /// differentiable candle operation on them. Parameters are not changed, statistics are.
+    /// differentiable candle operation on them. Parameters are not changed, statistics are. Where
+    /// the network draws random numbers, they are a function of `seed`.
     ///
     /// # Errors
     /// An input that the network can't take, what `objective` says, a batch-norm over one value.
     fn step(
         &mut self,
         images: &Tensor,
+        seed: u64,
         objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
     ) -> Result<Step>;
 }
@@ -51,9 +54,10 @@ impl<N: Network + ?Sized> Network for Box<N> {
     fn step(
         &mut self,
         images: &Tensor,
+        seed: u64,
         objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
     ) -> Result<Step> {
-        (**self).step(images, objective)
+        (**self).step(images, seed, objective)
     }
 }
 
@@ -74,6 +78,55 @@ impl<F: Fn(&Tensor) -> Result<Vec<Tensor>>> Autograd<F> {
     }
 }
 
+/// A network whose passes are the engine's, in f32 on a CPU: many times faster than [`Autograd`].
+pub struct OnEngine {
+    graph: TrainingGraph,
+    names: HashMap<TensorId, String>,
+    parameters: Named<Var>,
+    statistics: Named<Var>,
+}
+
+impl OnEngine {
+    /// A network that was built from `variables`; `graph` makes its graph, for the tensors that are
+    /// to learn.
+    ///
+    /// # Errors
+    /// What `graph` says.
+    pub fn new(
+        variables: Named<Var>,
+        graph: impl FnOnce(&HashSet<TensorId>) -> Result<TrainingGraph>,
+    ) -> Result<Self> {
+        let (statistics, parameters): (Named<Var>, Named<Var>) =
+            variables.into_iter().partition(|(name, _)| is_statistic(name));
+        let names: HashMap<TensorId, String> =
+            parameters.iter().map(|(name, var)| (var.id(), name.clone())).collect();
+        let graph = graph(&names.keys().copied().collect())?;
+        Ok(Self { graph, names, parameters, statistics })
+    }
+}
+
+impl Network for OnEngine {
+    fn parameters(&self) -> &Named<Var> {
+        &self.parameters
+    }
+
+    fn statistics(&self) -> &Named<Var> {
+        &self.statistics
+    }
+
+    fn step(
+        &mut self,
+        images: &Tensor,
+        seed: u64,
+        objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
+    ) -> Result<Step> {
+        let TrainingStep { loss, gradients } = self.graph.step(images, seed, objective)?;
+        let named = |(id, gradient)| Some((self.names.get(&id)?.clone(), gradient));
+        let gradients = gradients.into_iter().filter_map(named).collect();
+        Ok(Step { loss: f64::from(loss.to_scalar::<f32>()?), gradients })
+    }
+}
+
 /// Whether a tensor of this name is no parameter but what a batch-norm has seen.
 pub fn is_statistic(name: &str) -> bool {
     name.ends_with(".running_mean") || name.ends_with(".running_var")
@@ -91,6 +144,7 @@ impl<F: Fn(&Tensor) -> Result<Vec<Tensor>>> Network for Autograd<F> {
     fn step(
         &mut self,
         images: &Tensor,
+        _seed: u64,
         objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
     ) -> Result<Step> {
         let loss = objective(&(self.forward)(images)?)?;

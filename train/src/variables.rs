@@ -60,6 +60,11 @@ impl Variables {
         VarBuilder::from_backend(Box::new(self.clone()), dtype, device)
     }
 
+    /// Where they are.
+    pub fn device(&self) -> &Device {
+        self.start.device()
+    }
+
     /// All that were asked for so far.
     pub fn named(&self) -> Named<Var> {
         self.made().clone()

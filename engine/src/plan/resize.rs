@@ -25,6 +25,24 @@ pub enum Interpolation {
     BilinearCorners,
 }
 
+impl Interpolation {
+    /// The table for `to` rows or columns from `from` ones of `len` elements, as the kernel reads
+    /// it: an offset each, or two and the bits of the second one's share.
+    pub(crate) fn table(self, from: usize, to: usize, len: usize) -> Vec<u32> {
+        match self {
+            Self::Nearest => nearest(from, to, len),
+            // Rounded once, as PyTorch's builds have it: else pixels of large maps would differ.
+            Self::Bilinear => {
+                linear(from, to, len, |i, ratio| ratio.mul_add(i as f32 + 0.5, -0.5).max(0.0))
+            }
+            Self::BilinearCorners => {
+                let ratio = if to > 1 { (from - 1) as f32 / (to - 1) as f32 } else { 0.0 };
+                linear(from, to, len, |i, _| ratio * i as f32)
+            }
+        }
+    }
+}
+
 /// A map in another size, to which `add` is added before the activation.
 #[derive(Debug)]
 pub(crate) struct Resize {
@@ -68,22 +86,6 @@ impl Resize {
         match self.activation {
             Activation::Identity => format!("{mode}{add}"),
             other => format!("{mode}{add} {other:?}").to_lowercase(),
-        }
-    }
-
-    /// The table for `to` rows or columns from `from` ones of `len` elements, as the kernel reads
-    /// it: an offset each, or two and the bits of the second one's share.
-    pub(super) fn table(&self, from: usize, to: usize, len: usize) -> Vec<u32> {
-        match self.interpolation {
-            Interpolation::Nearest => nearest(from, to, len),
-            // Rounded once, as PyTorch's builds have it: else pixels of large maps would differ.
-            Interpolation::Bilinear => {
-                linear(from, to, len, |i, ratio| ratio.mul_add(i as f32 + 0.5, -0.5).max(0.0))
-            }
-            Interpolation::BilinearCorners => {
-                let ratio = if to > 1 { (from - 1) as f32 / (to - 1) as f32 } else { 0.0 };
-                linear(from, to, len, |i, _| ratio * i as f32)
-            }
         }
     }
 

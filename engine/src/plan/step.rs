@@ -256,8 +256,9 @@ impl Layout<'_> {
             Op::Resize(resize) => {
                 step.join = resize.add.as_ref().map(at);
                 let Shape { channels, height, width } = input;
-                step.table = resize.table(width, output.width, channels);
-                step.second_table = resize.table(height, output.height, width * channels);
+                step.table = resize.interpolation.table(width, output.width, channels);
+                step.second_table =
+                    resize.interpolation.table(height, output.height, width * channels);
             }
             Op::GroupNorm(_) => step.band_scratch = group_norm::scratch_len(input.channels),
             Op::Concat { parts } => {

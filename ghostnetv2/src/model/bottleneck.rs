@@ -8,9 +8,11 @@ use super::layers::{ConvBn, ConvSpec};
 use super::reparam::{Branches, ConvUnit};
 use super::squeeze_excite::SqueezeExcite;
 use crate::config::{Config, Row, Version};
+use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
-use engine::plan::{Activation, NetworkBuilder, Value};
+use engine::plan::{Activation, NetworkBuilder, Value as PlanValue};
+use engine::training::Value;
 
 /// A row of the architecture table and what it is built between.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,7 @@ impl Bottleneck {
     }
 
     /// Adds this bottleneck to a plan.
-    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
         let shortcut = match &self.shortcut {
             Some((depthwise, pointwise)) => {
                 let window = depthwise.conv.window()?;
@@ -113,6 +115,26 @@ impl Bottleneck {
         }
         let scale = self.se.as_ref().map(|se| se.lower(net, y)).transpose()?;
         self.ghost2.lower(net, y, scale, Some(shortcut))
+    }
+
+    /// Adds this bottleneck to a network in training.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let mut y = self.ghost1.lower_t(net, x)?;
+        if let Some(conv_dw) = &self.conv_dw {
+            y = conv_dw.lower_t(net, y, false)?;
+        }
+        if let Some(se) = &self.se {
+            y = se.lower_t(net, y)?;
+        }
+        let y = self.ghost2.lower_t(net, y)?;
+        let shortcut = match &self.shortcut {
+            Some((depthwise, pointwise)) => {
+                let y = depthwise.lower_t(net, x, false)?;
+                pointwise.lower_t(net, y, false)?
+            }
+            None => x,
+        };
+        net.net.add(y, shortcut).map_err(Error::wrap)
     }
 
     pub(crate) fn fuse(&mut self) -> Result<()> {

@@ -7,9 +7,11 @@
 
 use super::layers::{ConvBn, ConvSpec};
 use crate::ops::{ConvAlgorithm, avg_pool2x2, upsample_nearest2d};
+use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::sigmoid};
-use engine::plan::{NetworkBuilder, Value};
+use engine::plan::{Activation, NetworkBuilder, Value as PlanValue, Window};
+use engine::training::Value;
 
 /// Reach of the two decoupled "fully connected" layers, in cells of the halved map.
 const REACH: usize = 5;
@@ -55,11 +57,20 @@ impl DfcAttention {
     }
 
     /// Adds this branch to a plan: the gate before upsampling.
-    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
         let pooled = net.avg_pool2x2(x).map_err(Error::wrap)?;
         let pointwise = self.pointwise.folded()?;
         let (horizontal, vertical) = (self.horizontal.folded()?, self.vertical.folded()?);
         let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
         net.dfc(pooled, pointwise.get(), along_row, along_column).map_err(Error::wrap)
+    }
+    /// Adds this branch to a network in training: the gate before upsampling.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let window = Window { padding: (0, 0), ..Window::same((2, 2), 2) };
+        let y = net.net.avg_pool(x, window, false).map_err(Error::wrap)?;
+        let y = self.pointwise.lower_t(net, y, false)?;
+        let y = self.horizontal.lower_t(net, y, false)?;
+        let y = self.vertical.lower_t(net, y, false)?;
+        net.net.activation(y, Activation::Sigmoid).map_err(Error::wrap)
     }
 }

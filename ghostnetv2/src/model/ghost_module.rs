@@ -8,9 +8,11 @@ use super::dfc::DfcAttention;
 use super::layers::ConvSpec;
 use super::reparam::{Branches, ConvUnit};
 use crate::config::{Config, Version};
+use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
-use engine::plan::{Activation, Join, NetworkBuilder, Value};
+use engine::plan::{Activation, Join, NetworkBuilder, Value as PlanValue};
+use engine::training::Value;
 
 /// Side of the cheap operation's kernel.
 const CHEAP_KERNEL: usize = 3;
@@ -91,10 +93,10 @@ impl GhostModule {
     pub(crate) fn lower(
         &self,
         net: &mut NetworkBuilder,
-        x: Value,
-        scale: Option<Value>,
-        shortcut: Option<Value>,
-    ) -> Result<Value> {
+        x: PlanValue,
+        scale: Option<PlanValue>,
+        shortcut: Option<PlanValue>,
+    ) -> Result<PlanValue> {
         let join = match (&self.dfc, shortcut) {
             (Some(dfc), _) => Join::Gate(dfc.lower(net, x)?),
             (None, Some(shortcut)) => Join::Add(shortcut),
@@ -106,6 +108,22 @@ impl GhostModule {
         let cheap = (kernel, cheap.get());
         net.ghost((x, scale), self.out_channels, primary.get(), cheap, act, join)
             .map_err(Error::wrap)
+    }
+
+    /// Adds this module to a network in training.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let primary = self.primary_conv.lower_t(net, x, self.relu)?;
+        let cheap = self.cheap_operation.lower_t(net, primary, self.relu)?;
+        // One part is enough where the output has but one channel.
+        let parts = if self.out_channels > 1 { vec![primary, cheap] } else { vec![primary] };
+        let y = net.net.concat(&parts, self.out_channels).map_err(Error::wrap)?;
+        match &self.dfc {
+            Some(dfc) => {
+                let gate = dfc.lower_t(net, x)?;
+                net.net.gate(y, gate).map_err(Error::wrap)
+            }
+            None => Ok(y),
+        }
     }
 
     pub(crate) fn fuse(&mut self) -> Result<()> {

@@ -4,9 +4,11 @@ use super::layers::{Conv2d, ConvBn, ConvSpec};
 use crate::config::{Config, HEAD, LAST, STAGES};
 use crate::lowering::Folded;
 use crate::ops::global_avg_pool;
+use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{Linear, Module, VarBuilder, linear, ops::dropout};
-use engine::plan::{Activation, NetworkBuilder, Value};
+use engine::plan::{Activation, NetworkBuilder, Value as PlanValue, Window};
+use engine::training::Value;
 
 /// `blocks.9`, pooling, `conv_head` and, unless left out, `classifier`.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ impl ClassifierHead {
     }
 
     /// Adds the head to a plan.
-    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
         let y = lower_pooled(&self.conv_bn, net, x)?;
         let y = lower_features(&self.conv_head, net, y)?;
         match &self.classifier {
@@ -47,14 +49,27 @@ impl ClassifierHead {
         }
     }
 
+    /// Adds the head to a network in training.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let y = self.conv_bn.lower_t(net, x, true)?;
+        let y = net.net.global_pool(y).map_err(Error::wrap)?;
+        let y = self.conv_head.lower_t(net, y)?;
+        let mut y = net.relu(y)?;
+        let Some(classifier) = &self.classifier else { return Ok(y) };
+        if self.dropout > 0.0 {
+            y = net.net.dropout(y, self.dropout, false).map_err(Error::wrap)?;
+        }
+        net.conv(y, Window::same((1, 1), 1), false, classifier.weight(), classifier.bias())
+    }
+
     /// As [`ClassifierHead::new`] and [`ClassifierHead::lower`], with one layer in memory at a time.
     pub(crate) fn lower_from(
         cfg: &Config,
         classes: usize,
         vb: &VarBuilder,
         net: &mut NetworkBuilder,
-        x: Value,
-    ) -> Result<Value> {
+        x: PlanValue,
+    ) -> Result<PlanValue> {
         let y = lower_pooled(&conv_bn(cfg, vb)?, net, x)?;
         let y = lower_features(&conv_head(cfg, vb)?, net, y)?;
         lower_scores(&classifier(classes, vb)?, net, y)
@@ -78,16 +93,16 @@ fn classifier(classes: usize, vb: &VarBuilder) -> Result<Linear> {
     linear(HEAD, classes, vb.pp("classifier"))
 }
 
-fn lower_pooled(conv_bn: &ConvBn, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+fn lower_pooled(conv_bn: &ConvBn, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
     let y = net.pointwise(x, conv_bn.folded()?.get(), Activation::Relu, None);
     net.global_pool(y.map_err(Error::wrap)?).map_err(Error::wrap)
 }
 
-fn lower_features(conv_head: &Conv2d, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+fn lower_features(conv_head: &Conv2d, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
     net.linear(x, conv_head.folded()?.get(), Activation::Relu).map_err(Error::wrap)
 }
 
-fn lower_scores(classifier: &Linear, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+fn lower_scores(classifier: &Linear, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
     let weights = Folded::new(classifier.weight(), classifier.bias())?;
     net.linear(x, weights.get(), Activation::Identity).map_err(Error::wrap)
 }

@@ -2,9 +2,11 @@
 
 use crate::lowering::Folded;
 use crate::ops::{Conv2dParams, ConvAlgorithm, conv2d};
+use crate::training::{NormTensors, TrainingBuilder};
 use candle::{Result, Tensor};
 use candle_nn::{BatchNorm, Init, VarBuilder, batch_norm};
 use engine::plan::Window;
+use engine::training::Value;
 
 /// Epsilon of every batch-norm (PyTorch's default, in the checkpoints too).
 pub(crate) const BN_EPS: f64 = 1e-5;
@@ -108,6 +110,12 @@ impl Conv2d {
         Ok(Window { kernel: (kh, kw), stride, padding, dilation: 1 })
     }
 
+    /// For a network in training.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let depthwise = self.params.groups > 1;
+        net.conv(x, self.window()?, depthwise, &self.weight, self.bias.as_ref())
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = conv2d(x, &self.weight, self.params, self.algorithm)?;
         match &self.bias {
@@ -152,6 +160,16 @@ impl BatchNorm2d {
     pub(crate) fn folded(&self) -> Result<Folded<'static>> {
         Folded::of_batch_norm(&self.0)
     }
+
+    /// For a network in training: with a ReLU behind it where `relu`.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value, relu: bool) -> Result<Value> {
+        let Some((weight, bias)) = self.0.weight_and_bias() else {
+            candle::bail!("batch-norm without weight and bias")
+        };
+        let (running_mean, running_var) = (self.0.running_mean(), self.0.running_var());
+        let norm = NormTensors { weight, bias, running_mean, running_var, epsilon: self.0.eps() };
+        net.batch_norm(x, norm, relu)
+    }
 }
 
 /// A convolution followed by batch-norm.
@@ -164,6 +182,12 @@ pub(crate) struct ConvBn {
 impl ConvBn {
     pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         self.norm.forward_t(&self.conv.forward(x)?, train)
+    }
+
+    /// For a network in training: with a ReLU behind it where `relu`.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value, relu: bool) -> Result<Value> {
+        let y = self.conv.lower_t(net, x)?;
+        self.norm.lower_t(net, y, relu)
     }
 
     /// For a plan.

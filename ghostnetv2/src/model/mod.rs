@@ -21,10 +21,12 @@ pub(crate) use trunk::{Node, Trunk};
 use crate::config::{Config, Version};
 use crate::plan::Plan;
 use crate::pyramid::{Level, Pyramid, Taps};
-use candle::{Result, Tensor, bail};
+use crate::training::{TrainingBuilder, TrainingGraph};
+use candle::{Result, Tensor, TensorId, bail};
 use candle_nn::{Func, ModuleT, VarBuilder};
 use engine::plan::{NetworkBuilder, PlanOptions};
 use head::ClassifierHead;
+use std::collections::HashSet;
 
 /// A GhostNet classifier: trunk and head.
 ///
@@ -146,6 +148,24 @@ impl GhostNet {
         let Some(&last) = maps.last() else { bail!("no map was computed") };
         let scores = ClassifierHead::lower_from(cfg, classes, &vb, &mut net, last)?;
         Plan::new(net.build(&[scores]), shape, options)
+    }
+
+    /// This network in training on a CPU, many times faster than candle's `backward`: class scores
+    /// of batches of any size, and gradients for the tensors in `learning`. With `frozen_norms`,
+    /// batch-norms normalise by their running statistics.
+    ///
+    /// # Errors
+    /// Weights that are not f32 on a CPU.
+    pub fn training_graph(
+        &self,
+        learning: &HashSet<TensorId>,
+        frozen_norms: bool,
+    ) -> Result<TrainingGraph> {
+        let (mut net, x) = TrainingBuilder::new(self.trunk.in_channels()?, learning, frozen_norms);
+        let maps = self.trunk.lower_t(&mut net, x, &[Node::LAST])?;
+        let Some(&last) = maps.last() else { bail!("no map was computed") };
+        let scores = self.head.lower_t(&mut net, last)?;
+        Ok(net.build(&[scores], true))
     }
 
     /// All five pyramid levels and the class scores, in one pass.

@@ -5,9 +5,11 @@
 
 use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec};
 use crate::lowering::Folded;
-use candle::{Result, Tensor};
+use crate::training::TrainingBuilder;
+use candle::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
 use engine::plan::Window;
+use engine::training::Value;
 
 /// Parallel convolution branches of each kind: three in every checkpoint.
 const BRANCHES: usize = 3;
@@ -30,6 +32,16 @@ impl ConvUnit {
             Self::Branches(unit) => unit.forward_t(x, train),
             Self::Fused(conv) => conv.forward(x),
         }
+    }
+
+    /// For a network in training: with a ReLU behind it where `relu`.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value, relu: bool) -> Result<Value> {
+        let sum = match self {
+            Self::ConvBn(unit) => return unit.lower_t(net, x, relu),
+            Self::Branches(unit) => unit.lower_t(net, x)?,
+            Self::Fused(conv) => conv.lower_t(net, x)?,
+        };
+        if relu { net.relu(sum) } else { Ok(sum) }
     }
 
     /// For a plan: branches summed, batch-norm folded.
@@ -104,6 +116,19 @@ impl Branches {
         sum(terms)
     }
 
+    fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let mut terms = Vec::with_capacity(BRANCHES + 2);
+        for conv in self.scale.iter().chain(&self.convs) {
+            terms.push(conv.lower_t(net, x, false)?);
+        }
+        if let Some(skip) = &self.skip {
+            terms.push(skip.lower_t(net, x, false)?);
+        }
+        let mut terms = terms.into_iter();
+        let first = terms.next().ok_or_else(none)?;
+        terms.try_fold(first, |sum, term| net.net.add(sum, term)).map_err(Error::wrap)
+    }
+
     fn fused(&self) -> Result<Conv2d> {
         let (mut weights, mut biases) = (Vec::new(), Vec::new());
         for conv in &self.convs {
@@ -132,6 +157,10 @@ fn centred(weight: &Tensor, (kh, kw): (usize, usize)) -> Result<Tensor> {
 
 fn sum(terms: Vec<Tensor>) -> Result<Tensor> {
     let mut terms = terms.into_iter();
-    let first = terms.next().ok_or_else(|| candle::Error::Msg("a sum of no branches".into()))?;
+    let first = terms.next().ok_or_else(none)?;
     terms.try_fold(first, |sum, term| sum + term)
+}
+
+fn none() -> Error {
+    Error::Msg("a sum of no branches".into())
 }

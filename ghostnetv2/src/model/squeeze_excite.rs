@@ -6,9 +6,11 @@
 use super::layers::{Conv2d, ConvSpec};
 use crate::config::make_divisible;
 use crate::ops::{ConvAlgorithm, global_avg_pool};
+use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::hard_sigmoid};
-use engine::plan::{Activation, NetworkBuilder, Value};
+use engine::plan::{Activation, NetworkBuilder, Value as PlanValue};
+use engine::training::Value;
 
 /// A gate per channel from the mean of all channels.
 #[derive(Clone, Debug)]
@@ -40,10 +42,19 @@ impl SqueezeExcite {
     }
 
     /// Adds the gate of `x` to a plan: what reads `x` multiplies by it.
-    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: Value) -> Result<Value> {
+    pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
         let squeezed = net.global_pool(x).map_err(Error::wrap)?;
         let (reduce, expand) = (self.conv_reduce.folded()?, self.conv_expand.folded()?);
         let reduced = net.linear(squeezed, reduce.get(), Activation::Relu).map_err(Error::wrap)?;
         net.linear(reduced, expand.get(), Activation::HardSigmoid).map_err(Error::wrap)
+    }
+    /// Adds this to a network in training: `x`, each channel scaled.
+    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
+        let squeezed = net.net.global_pool(x).map_err(Error::wrap)?;
+        let reduced = self.conv_reduce.lower_t(net, squeezed)?;
+        let reduced = net.relu(reduced)?;
+        let expanded = self.conv_expand.lower_t(net, reduced)?;
+        let gate = net.net.activation(expanded, Activation::HardSigmoid).map_err(Error::wrap)?;
+        net.net.gate(x, gate).map_err(Error::wrap)
     }
 }

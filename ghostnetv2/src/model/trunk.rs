@@ -3,9 +3,11 @@
 use super::bottleneck::{Bottleneck, Place};
 use super::layers::{BatchNorm2d, Conv2d, ConvSpec};
 use crate::config::{Config, MIN_SIDE, STAGES, STEM, Version, WITHOUT_DFC};
+use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use engine::plan::{Activation, NetworkBuilder, Value, Window};
+use engine::plan::{Activation, NetworkBuilder, Value as PlanValue, Window};
+use engine::training::Value;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
@@ -100,12 +102,40 @@ impl Trunk {
     pub(crate) fn lower(
         &self,
         net: &mut NetworkBuilder,
-        x: Value,
+        x: PlanValue,
         nodes: &[Node],
-    ) -> Result<Vec<Value>> {
+    ) -> Result<Vec<PlanValue>> {
         let blocks = self.stages.iter().enumerate();
         let blocks = blocks.flat_map(|(stage, blocks)| blocks.iter().map(move |b| Ok((stage, b))));
         lower(&self.stem, blocks, net, x, nodes)
+    }
+
+    /// Adds the trunk to a network in training; the values of `nodes`, which are sorted.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: Value,
+        nodes: &[Node],
+    ) -> Result<Vec<Value>> {
+        let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
+        let mut outputs = Vec::with_capacity(nodes.len());
+        let stem = self.stem.conv.lower_t(net, x)?;
+        if nodes.contains(&Node::ConvStem) {
+            outputs.push(stem);
+        }
+        if last == Node::ConvStem {
+            return Ok(outputs);
+        }
+        let mut y = self.stem.norm.lower_t(net, stem, true)?;
+        for (i, stage) in self.stages.iter().enumerate().take(last.stages()) {
+            for bottleneck in stage {
+                y = bottleneck.lower_t(net, y)?;
+            }
+            if nodes.contains(&Node::Stage(i)) {
+                outputs.push(y);
+            }
+        }
+        Ok(outputs)
     }
 
     /// As [`Trunk::new`] and [`Trunk::lower`], with one bottleneck in memory at a time.
@@ -113,9 +143,9 @@ impl Trunk {
         cfg: &Config,
         vb: &VarBuilder,
         net: &mut NetworkBuilder,
-        x: Value,
+        x: PlanValue,
         nodes: &[Node],
-    ) -> Result<Vec<Value>> {
+    ) -> Result<Vec<PlanValue>> {
         cfg.check()?;
         let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
         let build = |place: Place| Ok((place.stage, Bottleneck::new(cfg, &place, vb)?));
@@ -190,9 +220,9 @@ fn lower<B: Borrow<Bottleneck>>(
     stem: &Stem,
     blocks: impl Iterator<Item = Result<(usize, B)>>,
     net: &mut NetworkBuilder,
-    x: Value,
+    x: PlanValue,
     nodes: &[Node],
-) -> Result<Vec<Value>> {
+) -> Result<Vec<PlanValue>> {
     let Some(&last) = nodes.last() else { return Ok(Vec::new()) };
     let mut ends = BTreeMap::new();
     let window = stem.conv.window()?;

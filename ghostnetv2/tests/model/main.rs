@@ -9,3 +9,4 @@ mod keys;
 mod odd_sizes;
 mod parity;
 mod plan;
+mod training;

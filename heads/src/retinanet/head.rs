@@ -11,6 +11,8 @@ use crate::norms::Norm;
 use candle::{Result, Tensor};
 use candle_nn::VarBuilder;
 use engine::plan::{Activation, NetworkBuilder, Value};
+use engine::training;
+use ghostnetv2::training::TrainingBuilder;
 
 /// The share of anchors that hold an object, as far as an untrained head knows.
 const PRIOR: f64 = 0.01;
@@ -130,6 +132,22 @@ impl Head {
         Ok(RawOutputs { logits: run(&self.classes)?, deltas: run(&self.boxes)? })
     }
 
+    /// Adds both towers to a network in training: the logits of all levels, then their
+    /// differences.
+    pub(crate) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        maps: &[training::Value],
+    ) -> Result<Vec<training::Value>> {
+        let mut outputs = Vec::with_capacity(2 * maps.len());
+        for tower in [&self.classes, &self.boxes] {
+            for (level, map) in maps.iter().enumerate() {
+                outputs.push(tower.lower_t(net, *map, level)?);
+            }
+        }
+        Ok(outputs)
+    }
+
     /// Adds both towers to a plan: the logits of all levels, then their differences.
     pub(crate) fn lower(&self, net: &mut NetworkBuilder, maps: &[Value]) -> Result<Vec<Value>> {
         let mut outputs = self.classes.lower(net, maps)?;
@@ -189,6 +207,19 @@ impl Tower {
             y = layer.forward_t(&y, level, train)?.relu()?;
         }
         self.predictor.forward(&y)
+    }
+
+    fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        x: training::Value,
+        level: usize,
+    ) -> Result<training::Value> {
+        let mut y = x;
+        for layer in &self.layers {
+            y = layer.lower_t(net, y, level, true)?;
+        }
+        self.predictor.lower_t(net, y)
     }
 
     /// Layer by layer, each through all levels: its weights stay in the cache.

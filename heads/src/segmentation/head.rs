@@ -9,6 +9,8 @@ use crate::norms::Norm;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, Value};
+use engine::training;
+use ghostnetv2::training::TrainingBuilder;
 
 /// The head of a Semantic FPN.
 #[derive(Clone, Debug)]
@@ -67,15 +69,51 @@ impl Head {
         self.classifier.forward(&if train { self.drop_channels(&sum)? } else { sum })
     }
 
+    /// Adds the head to a network in training: the value of the logits.
+    pub(super) fn lower_t(
+        &self,
+        net: &mut TrainingBuilder,
+        maps: &[training::Value],
+    ) -> Result<training::Value> {
+        let Some(&finest) = maps.first().filter(|_| maps.len() == self.levels.len()) else {
+            bail!("a head for {} levels, but {} maps", self.levels.len(), maps.len())
+        };
+        let bilinear = self.interpolation();
+        let mut sum: Option<training::Value> = None;
+        for (blocks, &map) in self.levels.iter().zip(maps) {
+            let mut y = map;
+            for block in blocks {
+                y = block.lower_t(net, y, 0, true)?;
+                if sum.is_some() {
+                    y = net.net.resize(y, None, 2, bilinear).map_err(Error::wrap)?;
+                }
+            }
+            if let Some(sum) = sum {
+                let sized = net.net.resize(y, Some(finest), 1, bilinear).map_err(Error::wrap)?;
+                y = net.net.add(sum, sized).map_err(Error::wrap)?;
+            }
+            sum = Some(y);
+        }
+        let Some(mut y) = sum else { bail!("a head without levels") };
+        if self.dropout > 0.0 {
+            y = net.net.dropout(y, self.dropout as f32, true).map_err(Error::wrap)?;
+        }
+        self.classifier.lower_t(net, y)
+    }
+
+    fn interpolation(&self) -> Interpolation {
+        match self.align_corners {
+            true => Interpolation::BilinearCorners,
+            false => Interpolation::Bilinear,
+        }
+    }
+
     /// Adds the head to a plan: the value of the logits.
     pub(super) fn lower(&self, net: &mut NetworkBuilder, maps: &[Value]) -> Result<Value> {
         let Some(&finest) = maps.first().filter(|_| maps.len() == self.levels.len()) else {
             bail!("a head for {} levels, but {} maps", self.levels.len(), maps.len())
         };
-        let bilinear = match self.align_corners {
-            true => Interpolation::BilinearCorners,
-            false => Interpolation::Bilinear,
-        };
+        let bilinear = self.interpolation();
         let same = Activation::Identity;
         let mut sum: Option<Value> = None;
         for (blocks, &map) in self.levels.iter().zip(maps) {

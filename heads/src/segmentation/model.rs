@@ -5,11 +5,13 @@ use super::{LabelMap, SegmenterPlan, SemanticFpnConfig, Sliding, names};
 use crate::backbone::timm;
 use crate::fpn::Fpn;
 use crate::placement::Batch;
-use candle::{DType, Device, Result, Tensor, bail};
+use candle::{DType, Device, Result, Tensor, TensorId, bail};
 use candle_nn::VarBuilder;
 use engine::plan::NetworkBuilder;
+use ghostnetv2::training::{TrainingBuilder, TrainingGraph};
 use ghostnetv2::weights::Checkpoint;
 use ghostnetv2::{Backbone, Config, Level, Plan, PlanOptions, Pyramid};
+use std::collections::HashSet;
 
 /// The maps that a Semantic FPN stands on.
 const LEVELS: [Level; 4] = [Level::C2, Level::C3, Level::C4, Level::C5];
@@ -99,6 +101,25 @@ impl SemanticFpn {
         let logits = self.head.lower(&mut net, &maps)?;
         let plan = Plan::new(net.build(&[logits]), shape, options)?;
         Ok(SegmenterPlan::new(self.config.clone(), plan))
+    }
+
+    /// This network in training on a CPU, many times faster than candle's `backward`: logits at a
+    /// quarter of the input's size, and gradients for the tensors in `learning`. With
+    /// `frozen_norms`, batch-norms normalise by their running statistics.
+    ///
+    /// # Errors
+    /// Weights that are not f32 on a CPU.
+    pub fn training_graph(
+        &self,
+        learning: &HashSet<TensorId>,
+        frozen_norms: bool,
+    ) -> Result<TrainingGraph> {
+        let channels = self.backbone.in_channels()?;
+        let (mut net, x) = TrainingBuilder::new(channels, learning, frozen_norms);
+        let maps = self.backbone.lower_t(&mut net, x)?;
+        let maps = self.fpn.lower_t(&mut net, &maps)?;
+        let logits = self.head.lower_t(&mut net, &maps)?;
+        Ok(net.build(&[logits], false))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A GhostNet classifier in training.
 
-use crate::network::Autograd;
+use crate::network::{Autograd, Network, OnEngine};
 use crate::task::Place;
 use crate::variables::Variables;
 use candle::{Module, Result, Tensor};
@@ -54,19 +54,21 @@ impl Classifier {
     ///
     /// # Errors
     /// Weights that do not fit.
-    pub fn network(
-        &self,
-        variables: &Variables,
-    ) -> Result<Autograd<impl Fn(&Tensor) -> Result<Vec<Tensor>> + use<>>> {
+    pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let vb = variables.builder();
-        let features = GhostNet::no_final_layer(&self.config, vb.clone())?;
         let classifier = classifier(self.classes, vb.pp("classifier"))?;
+        if variables.device().is_cpu() {
+            let net = GhostNet::new(&self.config, self.classes, vb)?;
+            let graph = |learning: &_| net.training_graph(learning, self.freeze_norms);
+            return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
+        }
+        let features = GhostNet::no_final_layer(&self.config, vb)?;
         let this = self.clone();
         let forward = move |images: &Tensor| {
             let features = features.forward_t(images, !this.freeze_norms)?;
             Ok(vec![classifier.forward(&this.dropped(features)?)?])
         };
-        Ok(Autograd::new(variables.named(), forward))
+        Ok(Box::new(Autograd::new(variables.named(), forward)))
     }
 
     /// Without some units, chosen anew for every batch; the others are larger for it.

@@ -7,7 +7,7 @@ pub use task::DetectionTask;
 
 use crate::data::DetectionSet;
 use crate::dense::DetectionAugment;
-use crate::network::{Autograd, Named, Network};
+use crate::network::{Autograd, Named, Network, OnEngine};
 use crate::{Random, Variables};
 use candle::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -60,6 +60,10 @@ impl Detector {
     /// A configuration that makes no network, weights that do not fit it.
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
+        if variables.device().is_cpu() {
+            let graph = |learning: &_| net.training_graph(learning, false);
+            return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
+        }
         let forward = move |x: &Tensor| {
             let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
             Ok([logits, deltas].concat())

@@ -13,6 +13,7 @@ use crate::ema::{Decay, Ema};
 use crate::network::{Named, Network};
 use crate::optim::{Groups, Optimizer, Rule, clip_factor, global_norm};
 use crate::schedule::Schedule;
+use crate::seed::Seed;
 use crate::task::{Scores, Task};
 use ahead::{Ahead, Ready};
 use candle::{Device, Tensor, Var};
@@ -230,10 +231,13 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
     fn step(&mut self, ahead: &Ahead<T::Batch>) -> Result<Report, Error> {
         let task = self.task;
         let (mut loss, mut gradients, mut images) = (0.0, Named::<Tensor>::new(), 0);
-        for _ in 0..self.plan.accumulate {
+        for part in 0..self.plan.accumulate {
             let Ready { batch, examples } = ahead.next()?;
             let pictures = task.images(&batch)?;
-            let step = self.network.step(&pictures, &mut |outputs| task.loss(&batch, outputs))?;
+            let seed =
+                Seed(self.plan.seed).stream("step", self.position.total as u64, part as u64).bits();
+            let step =
+                self.network.step(&pictures, seed, &mut |outputs| task.loss(&batch, outputs))?;
             images += examples;
             loss += step.loss / self.plan.accumulate as f64;
             if self.plan.accumulate == 1 {

@@ -7,7 +7,7 @@ pub use task::SegmentationTask;
 
 use crate::data::SegmentationSet;
 use crate::dense::SegmentationAugment;
-use crate::network::{Autograd, Named, Network};
+use crate::network::{Autograd, Named, Network, OnEngine};
 use crate::{Random, Variables};
 use candle::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -52,12 +52,17 @@ pub struct SegmentationBatch {
 impl Segmenter {
     /// The network, whose only output are logits at a quarter of the input's size.
     ///
-    /// No channels are dropped in training: candle's random numbers can't be seeded on a CPU, and
-    /// two runs would differ.
+    /// Channels are dropped in training on a CPU only: candle's random numbers can't be seeded on
+    /// every device, and two runs would differ.
     ///
     /// # Errors
     /// A configuration that makes no network, weights that do not fit it.
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
+        if variables.device().is_cpu() {
+            let net = SemanticFpn::ghostnet(&self.config, &self.backbone, variables.builder())?;
+            let graph = |learning: &_| net.training_graph(learning, false);
+            return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
+        }
         let config = SemanticFpnConfig { dropout: 0.0, ..self.config.clone() };
         let net = SemanticFpn::ghostnet(&config, &self.backbone, variables.builder())?;
         let forward = move |x: &Tensor| Ok(vec![net.forward_t(x, true)?]);

@@ -1,0 +1,287 @@
+//! Batch normalisation with batch statistics, a ReLU in the same pass, and its gradients.
+//!
+//! # Source
+//! Batch Normalization (arXiv 1502.03167), algorithm 1; PyTorch's `BatchNorm2d`.
+
+use rayon::prelude::*;
+
+use super::split::part;
+use crate::isa::{AnyIsa, Isa, Op};
+
+/// Parts that the sums over pixels are split into.
+const PARTS: usize = 16;
+
+/// Pixels whose sums are kept in f32, before they go into those in f64.
+const RUN: usize = 256;
+
+/// Elements that are worth a task.
+const TASK_LEN: usize = 1 << 15;
+
+/// What a batch looks like, for each channel.
+#[derive(Clone, Debug)]
+pub(super) struct Moments {
+    pub(super) mean: Vec<f32>,
+    /// Of the batch itself: divided by the number of pixels.
+    pub(super) variance: Vec<f32>,
+}
+
+/// Means and variances of the channels of `x`.
+pub(super) fn moments(isa: AnyIsa, x: &[f32], channels: usize) -> Moments {
+    let pixels = x.len() / channels.max(1);
+    // Around the first pixel, so that a mean that is far from 0 does not cost digits.
+    let origin = &x[..channels];
+    let sums = sum_parts(pixels, channels, |first, last, sums| {
+        let x = &x[first * channels..last * channels];
+        isa.run(Powers { x, origin, sums });
+    });
+    let (first, second) = sums.split_at(channels);
+    let n = pixels as f64;
+    let mut moments = Moments { mean: Vec::new(), variance: Vec::new() };
+    for ((first, second), origin) in first.iter().zip(second).zip(origin) {
+        let offset = first / n;
+        moments.mean.push((f64::from(*origin) + offset) as f32);
+        moments.variance.push((second / n - offset * offset).max(0.0) as f32);
+    }
+    moments
+}
+
+/// Sums of `2 · channels` numbers over all pixels, in an order that the number of threads does not
+/// change: `add` adds those of a run of pixels.
+fn sum_parts(
+    pixels: usize,
+    channels: usize,
+    add: impl Fn(usize, usize, &mut [f32]) + Sync,
+) -> Vec<f64> {
+    let parts = (pixels * channels).div_ceil(TASK_LEN).clamp(1, PARTS);
+    let sum = |number: usize| {
+        let mut sums = vec![0f64; 2 * channels];
+        let mut run = vec![0f32; 2 * channels];
+        let pixels = part(pixels, number, parts);
+        let mut first = pixels.start;
+        while first < pixels.end {
+            let last = pixels.end.min(first + RUN);
+            run.fill(0.0);
+            add(first, last, &mut run);
+            for (sum, run) in sums.iter_mut().zip(&run) {
+                *sum += f64::from(*run);
+            }
+            first = last;
+        }
+        sums
+    };
+    let parts: Vec<Vec<f64>> = (0..parts).into_par_iter().map(sum).collect();
+    let mut total = vec![0f64; 2 * channels];
+    for part in parts {
+        for (total, part) in total.iter_mut().zip(part) {
+            *total += part;
+        }
+    }
+    total
+}
+
+/// Adds first and second powers around an origin.
+struct Powers<'a> {
+    x: &'a [f32],
+    origin: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Op for Powers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _isa: I) {
+        let channels = self.origin.len();
+        let (first, second) = self.sums.split_at_mut(channels);
+        for x in self.x.chunks_exact(channels) {
+            for i in 0..channels {
+                let d = x[i] - self.origin[i];
+                first[i] += d;
+                second[i] += d * d;
+            }
+        }
+    }
+}
+
+/// `y = x · scale + shift`, cut off at 0 where `relu`.
+pub(super) fn normalize(
+    isa: AnyIsa,
+    x: &[f32],
+    (scale, shift): (&[f32], &[f32]),
+    relu: bool,
+    y: &mut [f32],
+) {
+    let len = task_len(scale.len());
+    y.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(y, x)| {
+        isa.run(Affine { x, scale, shift, relu, y });
+    });
+}
+
+/// Elements of a task: whole pixels.
+fn task_len(channels: usize) -> usize {
+    (TASK_LEN / channels.max(1)).max(1) * channels.max(1)
+}
+
+struct Affine<'a> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    relu: bool,
+    y: &'a mut [f32],
+}
+
+impl Op for Affine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _isa: I) {
+        let channels = self.scale.len();
+        let least = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        let (scale, shift) = (&self.scale[..channels], &self.shift[..channels]);
+        for (y, x) in self.y.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
+            for i in 0..channels {
+                let value = x[i] * scale[i] + shift[i];
+                // Not `max`: what is no number must not become one.
+                y[i] = if value < least { least } else { value };
+            }
+        }
+    }
+}
+
+/// What a gradient needs to know of the forward pass.
+#[derive(Clone, Copy)]
+pub(super) struct Backward<'a> {
+    pub(super) x: &'a [f32],
+    /// The output, where it was cut off at 0.
+    pub(super) y: Option<&'a [f32]>,
+    pub(super) mean: &'a [f32],
+    pub(super) inv_std: &'a [f32],
+    pub(super) scale: &'a [f32],
+    /// Whether mean and variance were the batch's own, and so depend on `x`.
+    pub(super) of_batch: bool,
+}
+
+impl Backward<'_> {
+    /// Turns the gradient of the output into that of the input, and gives those of scale and shift.
+    pub(super) fn run(self, isa: AnyIsa, gradient: &mut [f32]) -> (Vec<f32>, Vec<f32>) {
+        let channels = self.mean.len();
+        let pixels = gradient.len() / channels.max(1);
+        let sums = {
+            let gradient = &*gradient;
+            sum_parts(pixels, channels, |first, last, sums| {
+                let range = first * channels..last * channels;
+                isa.run(Products {
+                    x: &self.x[range.clone()],
+                    y: self.y.map(|y| &y[range.clone()]),
+                    gradient: &gradient[range],
+                    mean: self.mean,
+                    sums,
+                });
+            })
+        };
+        let (plain, centred) = sums.split_at(channels);
+        let n = pixels as f64;
+        // In each channel `dx = a · dy + b · x + c`.
+        let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
+        let mut grad_scale = Vec::new();
+        for i in 0..channels {
+            let inv_std = f64::from(self.inv_std[i]);
+            let factor = f64::from(self.scale[i]) * inv_std;
+            grad_scale.push((centred[i] * inv_std) as f32);
+            let by_x =
+                if self.of_batch { -factor * centred[i] * inv_std * inv_std / n } else { 0.0 };
+            let constant = if self.of_batch { -factor * plain[i] / n } else { 0.0 };
+            a.push(factor as f32);
+            b.push(by_x as f32);
+            c.push(constant as f32);
+        }
+        let len = task_len(channels);
+        gradient.par_chunks_mut(len).enumerate().for_each(|(task, gradient)| {
+            let range = task * len..task * len + gradient.len();
+            isa.run(Combine {
+                x: &self.x[range.clone()],
+                y: self.y.map(|y| &y[range]),
+                mean: self.mean,
+                factors: (&a, &b, &c),
+                gradient,
+            });
+        });
+        (grad_scale, plain.iter().map(|sum| *sum as f32).collect())
+    }
+}
+
+/// Adds `Σ dy` and `Σ dy · (x - mean)`.
+struct Products<'a> {
+    x: &'a [f32],
+    y: Option<&'a [f32]>,
+    gradient: &'a [f32],
+    mean: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Op for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _isa: I) {
+        let channels = self.mean.len();
+        let (plain, centred) = self.sums.split_at_mut(channels);
+        let y = self.y.unwrap_or(self.x);
+        let pixels = self.x.chunks_exact(channels).zip(y.chunks_exact(channels));
+        let pixels = pixels.zip(self.gradient.chunks_exact(channels));
+        if self.y.is_some() {
+            for ((x, y), gradient) in pixels {
+                for i in 0..channels {
+                    let gradient = if y[i] > 0.0 { gradient[i] } else { 0.0 };
+                    plain[i] += gradient;
+                    centred[i] += gradient * (x[i] - self.mean[i]);
+                }
+            }
+        } else {
+            for ((x, _), gradient) in pixels {
+                for i in 0..channels {
+                    plain[i] += gradient[i];
+                    centred[i] += gradient[i] * (x[i] - self.mean[i]);
+                }
+            }
+        }
+    }
+}
+
+/// `dx = a · dy + b · (x - mean) + c`, in place.
+struct Combine<'a> {
+    x: &'a [f32],
+    y: Option<&'a [f32]>,
+    mean: &'a [f32],
+    factors: (&'a [f32], &'a [f32], &'a [f32]),
+    gradient: &'a mut [f32],
+}
+
+impl Op for Combine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _isa: I) {
+        let channels = self.mean.len();
+        let mean = &self.mean[..channels];
+        let (a, b, c) = self.factors;
+        let (a, b, c) = (&a[..channels], &b[..channels], &c[..channels]);
+        let y = self.y.unwrap_or(self.x);
+        let pixels = self.x.chunks_exact(channels).zip(y.chunks_exact(channels));
+        let pixels = pixels.zip(self.gradient.chunks_exact_mut(channels));
+        if self.y.is_some() {
+            for ((x, y), gradient) in pixels {
+                for i in 0..channels {
+                    let own = if y[i] > 0.0 { gradient[i] } else { 0.0 };
+                    gradient[i] = a[i] * own + (b[i] * (x[i] - mean[i]) + c[i]);
+                }
+            }
+        } else {
+            for ((x, _), gradient) in pixels {
+                for i in 0..channels {
+                    gradient[i] = a[i] * gradient[i] + (b[i] * (x[i] - mean[i]) + c[i]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Networks in training: gradients against finite differences, threads, errors.
+
+mod differences;
+mod errors;
+mod threads;
