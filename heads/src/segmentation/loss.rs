@@ -1,7 +1,9 @@
 //! What a Semantic FPN learns from: cross entropy of pixels.
 
+use super::entropy::EntropySum;
 use super::{LabelMap, UNLABELLED};
-use candle::{D, Result, Tensor, bail};
+use crate::placement::Size;
+use candle::{D, DType, Result, Tensor, bail};
 
 /// What the sum over pixels is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +59,24 @@ pub fn cross_entropy(
         Average::All => labels.len().max(1),
     };
 
-    let device = logits.device();
+    if logits.device().is_cpu() && logits.dtype() == DType::F32 && classes > 0 {
+        let (_, _, h, w) = logits.dims4()?;
+        if h == 0 || w == 0 || labels.is_empty() {
+            bail!("cross entropy of {:?} logits for labels of {size:?}", logits.dims())
+        }
+        return EntropySum::new(labels, ((h, w), size), align_corners, divisor).of(logits);
+    }
+    by_operations(logits, &labels, (size, align_corners), divisor)
+}
+
+/// The same on any device and in any precision.
+fn by_operations(
+    logits: &Tensor,
+    labels: &[u8],
+    (size, align_corners): (Size, bool),
+    divisor: usize,
+) -> Result<Tensor> {
+    let (b, device) = (logits.dim(0)?, logits.device());
     let weights = labels.iter().map(|&label| f32::from(u8::from(label != UNLABELLED)));
     let weights = Tensor::from_iter(weights, device)?.reshape((b, size.0, size.1))?;
     let chosen = labels.iter().map(|&label| if label == UNLABELLED { 0 } else { u32::from(label) });
@@ -69,4 +88,37 @@ pub fn cross_entropy(
     let entropy = (entropy.squeeze(1)? * weights.to_dtype(logits.dtype())?)?;
     // By rows first: one long sum of small numbers would lose them.
     entropy.sum(D::Minus1)?.sum_all()? / divisor as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle::{Device, Var};
+
+    #[test]
+    fn one_pass_is_the_chain_of_operations() -> Result<()> {
+        for (from, to) in [((3, 4), (11, 14)), ((5, 5), (5, 5)), ((1, 7), (6, 3))] {
+            for align in [false, true] {
+                let (classes, count) = (5, 2 * 5 * from.0 * from.1);
+                let values = (0..count).map(|i| (i * 37 % 101) as f32 / 10.0 - 5.0);
+                let logits = Tensor::from_iter(values, &Device::Cpu)?;
+                let logits = Var::from_tensor(&logits.reshape((2, classes, from.0, from.1))?)?;
+                let labels: Vec<u8> = (0..2 * to.0 * to.1)
+                    .map(|i| if i % 7 == 3 { UNLABELLED } else { (i * 3 % classes) as u8 })
+                    .collect();
+                let expected = by_operations(&logits, &labels, (to, align), 17)?;
+                let found = EntropySum::new(labels, (from, to), align, 17).of(&logits)?;
+                let close = |a: &Tensor, b: &Tensor| -> Result<bool> {
+                    let most = (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+                    Ok(most <= 1e-5 * b.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?.max(1.0))
+                };
+                assert!(close(&found.reshape(1)?, &expected.reshape(1)?)?);
+                let gradient = |loss: &Tensor| -> Result<Tensor> {
+                    Ok((loss * 3.0)?.backward()?.get(&logits).expect("it depends on them").clone())
+                };
+                assert!(close(&gradient(&found)?, &gradient(&expected)?)?, "{from:?} {to:?}");
+            }
+        }
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@
 //! Panoptic Feature Pyramid Networks (arXiv 1901.02446), section 3.2.
 
 mod config;
+mod entropy;
 mod head;
 mod label_map;
 mod labelling;
