@@ -10,6 +10,7 @@
 //! - `preprocess` and `picture` turn files into inputs exactly as timm does.
 #![forbid(unsafe_code)]
 
+mod batch_norm;
 pub mod calibration;
 pub mod config;
 mod error;
@@ -27,6 +28,7 @@ pub mod pyramid;
 pub mod training;
 pub mod weights;
 
+pub use batch_norm::BatchNorm2d;
 pub use config::{Config, MIN_SIDE, Version};
 pub use engine::plan::{Calibration, PlanOptions, Precision, Timings};
 pub use error::{Error, Mismatch};

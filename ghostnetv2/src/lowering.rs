@@ -3,8 +3,8 @@
 //! Heads lower themselves into the network of their backbone with this and
 //! [`Pyramid::lower`](crate::Pyramid::lower), and make a [`Plan`](crate::Plan) of both.
 
-use candle::{CpuStorage, DType, Device, Result, Storage, Tensor, bail};
-use candle_nn::BatchNorm;
+use crate::batch_norm::BatchNorm2d;
+use candle::{CpuStorage, DType, Device, Result, Storage, Tensor};
 use std::ops::{Deref, Range};
 
 /// Weight and bias of a convolution without batch-norm, as plans take them.
@@ -12,14 +12,19 @@ use std::ops::{Deref, Range};
 /// # Example
 /// ```
 /// use candle::{DType, Device, Tensor};
-/// use candle_nn::BatchNorm;
-/// use ghostnetv2::lowering::Folded;
+/// use candle_nn::VarBuilder;
+/// use ghostnetv2::{BatchNorm2d, lowering::Folded};
 /// # fn main() -> candle::Result<()> {
 /// let weight = Tensor::ones((2, 3, 1, 1), DType::F32, &Device::Cpu)?;
 /// let values = |a: f32, b: f32| Tensor::new(&[a, b], &Device::Cpu);
-/// let norm = BatchNorm::new(
-///     2, values(0.0, 1.0)?, values(1.0, 4.0)?, values(3.0, 4.0)?, values(5.0, 6.0)?, 0.0,
-/// )?;
+/// let tensors = [
+///     ("running_mean".to_string(), values(0.0, 1.0)?),
+///     ("running_var".to_string(), values(1.0, 4.0)?),
+///     ("weight".to_string(), values(3.0, 4.0)?),
+///     ("bias".to_string(), values(5.0, 6.0)?),
+/// ];
+/// let vb = VarBuilder::from_tensors(tensors.into(), DType::F32, &Device::Cpu);
+/// let norm = BatchNorm2d::new(2, 0.0, vb)?;
 /// let folded = Folded::new(&weight, None)?.then(&Folded::of_batch_norm(&norm)?);
 /// let (weight, bias) = folded.get();
 /// assert_eq!(weight, [3.0, 3.0, 3.0, 2.0, 2.0, 2.0]);
@@ -48,15 +53,12 @@ impl<'a> Folded<'a> {
     /// A batch-norm in evaluation, as a filter of one tap for each channel.
     ///
     /// # Errors
-    /// A batch-norm without weight and bias, or tensors that can't be read.
-    pub fn of_batch_norm(norm: &BatchNorm) -> Result<Folded<'static>> {
-        let Some((weight, bias)) = norm.weight_and_bias() else {
-            bail!("batch-norm without weight and bias")
-        };
+    /// Tensors that can't be read.
+    pub fn of_batch_norm(norm: &BatchNorm2d) -> Result<Folded<'static>> {
+        let ([weight, bias, mean, variance], epsilon) = norm.parts();
         let (weight, bias) = (Values::of(weight)?, Values::of(bias)?);
-        let (mean, variance) = (norm.running_mean(), norm.running_var());
         let (mean, variance) = (Values::of(mean)?, Values::of(variance)?);
-        let epsilon = norm.eps() as f32;
+        let epsilon = epsilon as f32;
         let scale = |(weight, variance): (&f32, &f32)| weight / (variance + epsilon).sqrt();
         let scale: Vec<f32> = weight.get().iter().zip(variance.get()).map(scale).collect();
         let shift = |((bias, mean), scale): ((&f32, &f32), &f32)| bias - mean * scale;

@@ -4,15 +4,13 @@
 //! batch-norms as they are: a [`TrainingGraph`]. Its [`step`](TrainingGraph::step) gives the same
 //! gradients as candle's `backward` on the block's `forward_t`, many times faster.
 
+use crate::batch_norm::{BatchNorm2d, MOMENTUM};
 use candle::{
     CpuStorage, DType, Device, Error, Layout, Result, Storage, Tensor, TensorId, Var, bail,
 };
 use engine::plan::{Activation, Window};
 use engine::training::{BatchNorm, Graph, GraphBuilder, Memory, Parameter, Value};
 use std::collections::{HashMap, HashSet};
-
-/// How far a running statistic follows a batch: PyTorch's default, and timm's.
-const MOMENTUM: f64 = 0.1;
 
 /// Takes the operations of a network one by one, with the tensors that its layers hold.
 pub struct TrainingBuilder<'a> {
@@ -21,36 +19,14 @@ pub struct TrainingBuilder<'a> {
     tensors: Vec<Tensor>,
     known: HashMap<TensorId, Parameter>,
     learning: &'a HashSet<TensorId>,
-    frozen_norms: bool,
-}
-
-/// The tensors of a batch-norm, `[C]` each.
-#[derive(Clone, Copy, Debug)]
-pub struct NormTensors<'a> {
-    /// Scale.
-    pub weight: &'a Tensor,
-    /// Shift.
-    pub bias: &'a Tensor,
-    /// Running mean; follows the batches if it is a variable.
-    pub running_mean: &'a Tensor,
-    /// Running variance, likewise.
-    pub running_var: &'a Tensor,
-    /// Added to the variance.
-    pub epsilon: f64,
 }
 
 impl<'a> TrainingBuilder<'a> {
     /// A network whose input has `channels` channels, and that input. Gradients are computed for
-    /// the tensors in `learning`; with `frozen_norms`, batch-norms normalise by their running
-    /// statistics, which do not change then.
-    pub fn new(
-        channels: usize,
-        learning: &'a HashSet<TensorId>,
-        frozen_norms: bool,
-    ) -> (Self, Value) {
+    /// the tensors in `learning`.
+    pub fn new(channels: usize, learning: &'a HashSet<TensorId>) -> (Self, Value) {
         let (net, x) = GraphBuilder::new(channels);
-        let (tensors, known) = (Vec::new(), HashMap::new());
-        (Self { net, tensors, known, learning, frozen_norms }, x)
+        (Self { net, tensors: Vec::new(), known: HashMap::new(), learning }, x)
     }
 
     /// A tensor that layers hold; one that several hold is one parameter.
@@ -95,15 +71,16 @@ impl<'a> TrainingBuilder<'a> {
     /// A batch-norm, and a ReLU behind it where `relu`.
     ///
     /// # Errors
-    /// Tensors that do not fit.
-    pub fn batch_norm(&mut self, x: Value, norm: NormTensors, relu: bool) -> Result<Value> {
+    /// Another number of channels.
+    pub fn batch_norm(&mut self, x: Value, norm: &BatchNorm2d, relu: bool) -> Result<Value> {
+        let ([weight, bias, running_mean, running_var], epsilon) = norm.parts();
         let norm = BatchNorm {
-            scale: self.parameter(norm.weight)?,
-            shift: self.parameter(norm.bias)?,
-            mean: self.parameter(norm.running_mean)?,
-            variance: self.parameter(norm.running_var)?,
-            epsilon: norm.epsilon as f32,
-            frozen: self.frozen_norms,
+            scale: self.parameter(weight)?,
+            shift: self.parameter(bias)?,
+            mean: self.parameter(running_mean)?,
+            variance: self.parameter(running_var)?,
+            epsilon: epsilon as f32,
+            frozen: norm.is_frozen(),
         };
         self.net.batch_norm(x, norm, relu).map_err(Error::wrap)
     }
@@ -159,7 +136,7 @@ pub struct TrainingStep {
 
 impl TrainingGraph {
     /// Runs a batch `[B, C, H, W]`, and gives the loss that `objective` makes of the outputs, and
-    /// its gradients. Running statistics that are variables follow the batch. What dropout drops
+    /// its gradients. The running statistics of batch-norms that are not frozen follow the batch. What dropout drops
     /// is a function of `seed`.
     ///
     /// # Errors
@@ -219,9 +196,6 @@ impl TrainingGraph {
     /// Moves a running statistic towards a batch's.
     fn follow(&self, parameter: Parameter, batch: Vec<f32>) -> Result<()> {
         let running = &self.tensors[parameter.index()];
-        if !running.is_variable() {
-            return Ok(());
-        }
         let batch = Tensor::from_vec(batch, running.shape(), &Device::Cpu)?;
         let moved = ((running.detach() * (1.0 - MOMENTUM))? + (batch * MOMENTUM)?)?;
         Var::from_tensor(running)?.set(&moved)

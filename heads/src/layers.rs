@@ -2,9 +2,10 @@
 
 use crate::norms::Norm;
 use candle::{Error, Result, Tensor, bail};
-use candle_nn::{BatchNorm, Init, VarBuilder};
+use candle_nn::{Init, VarBuilder};
 use engine::plan::{Activation, NetworkBuilder, Value, Window};
 use engine::training;
+use ghostnetv2::BatchNorm2d;
 use ghostnetv2::lowering::Folded;
 use ghostnetv2::ops::{Conv2dParams, ConvAlgorithm, conv2d};
 use ghostnetv2::training::TrainingBuilder;
@@ -117,7 +118,7 @@ impl Conv2d {
         &self,
         net: &mut NetworkBuilder,
         maps: &[Value],
-        norms: &[BatchNorm],
+        norms: &[BatchNorm2d],
         activation: Activation,
     ) -> Result<Vec<Value>> {
         if norms.is_empty() {
@@ -134,7 +135,7 @@ impl Conv2d {
         &self,
         net: &mut NetworkBuilder,
         x: Value,
-        norm: Option<&BatchNorm>,
+        norm: Option<&BatchNorm2d>,
         activation: Activation,
     ) -> Result<Value> {
         let mut folded = Folded::new(&self.weight, self.bias.as_ref())?;
@@ -188,7 +189,7 @@ impl Conv {
         &self,
         net: &mut NetworkBuilder,
         maps: &[Value],
-        norms: &[BatchNorm],
+        norms: &[BatchNorm2d],
         activation: Activation,
     ) -> Result<Vec<Value>> {
         match self {

@@ -1,11 +1,12 @@
 //! Norms as heads use them: one, one for each level, or none.
 
-use candle::{Error, Module, ModuleT, Result, Tensor, bail};
-use candle_nn::{BatchNorm, GroupNorm, Init, VarBuilder, batch_norm};
+use candle::{Error, Module, Result, Tensor, bail};
+use candle_nn::{GroupNorm, Init, VarBuilder};
 use engine::plan::{Activation, NetworkBuilder, Value};
 use engine::training;
+use ghostnetv2::BatchNorm2d;
 use ghostnetv2::lowering::Folded;
-use ghostnetv2::training::{NormTensors, TrainingBuilder};
+use ghostnetv2::training::TrainingBuilder;
 
 /// Epsilon of every norm: PyTorch's default.
 const NORM_EPS: f64 = 1e-5;
@@ -16,7 +17,7 @@ pub(crate) enum Norm {
     None,
     Group(Grouped),
     /// One for each level: their maps are of different kinds, though the convolution is the same.
-    Batch(Vec<BatchNorm>),
+    Batch(Vec<BatchNorm2d>),
 }
 
 impl Norm {
@@ -29,7 +30,7 @@ impl Norm {
 
     /// One batch-norm at `vb` itself.
     pub(crate) fn batch(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self::Batch(vec![batch_norm(channels, NORM_EPS, vb)?]))
+        Ok(Self::Batch(vec![BatchNorm2d::new(channels, NORM_EPS, vb)?]))
     }
 
     /// Batch-norms at `vb.0`, `vb.1` and so on.
@@ -38,7 +39,7 @@ impl Norm {
         channels: usize,
         vb: &VarBuilder,
     ) -> Result<Self> {
-        let norms = (0..levels).map(|level| batch_norm(channels, NORM_EPS, vb.pp(level)));
+        let norms = (0..levels).map(|level| BatchNorm2d::new(channels, NORM_EPS, vb.pp(level)));
         Ok(Self::Batch(norms.collect::<Result<_>>()?))
     }
 
@@ -50,15 +51,6 @@ impl Norm {
                 let Some(norm) = norms.get(level) else {
                     bail!("level {level} of a head with batch-norms for {} levels", norms.len())
                 };
-                let (b, _, h, w) = x.dims4()?;
-                // The variance of one value is none, and would stay in the running statistics.
-                if train && b * h * w < 2 {
-                    bail!(
-                        "batch-norm of {:?} in training: expected at least 2 values for each \
-                         channel; use larger pictures or a larger batch",
-                        x.dims()
-                    )
-                }
                 norm.forward_t(x, train)
             }
         }
@@ -83,13 +75,7 @@ impl Norm {
                 let Some(norm) = norms.get(level) else {
                     bail!("level {level} of a head with batch-norms for {} levels", norms.len())
                 };
-                let Some((weight, bias)) = norm.weight_and_bias() else {
-                    bail!("batch-norm without weight and bias")
-                };
-                let (running_mean, running_var) = (norm.running_mean(), norm.running_var());
-                let epsilon = norm.eps();
-                let norm = NormTensors { weight, bias, running_mean, running_var, epsilon };
-                return net.batch_norm(x, norm, relu);
+                return norm.lower_t(net, x, relu);
             }
         };
         if relu { net.relu(y) } else { Ok(y) }

@@ -108,7 +108,7 @@ fn detectors() -> Result<()> {
         let variables = variables(|vb| build(vb).map(drop))?;
         let net = build(builder(&variables))?;
         let x = pictures((4, 3, 136, 120))?;
-        let graph = net.training_graph(&learning(&variables), false)?;
+        let graph = net.training_graph(&learning(&variables))?;
         let raw = net.forward_t(&x, true)?;
         compare(&variables, &x, &[raw.logits, raw.deltas].concat(), &graph)?;
     }
@@ -132,7 +132,7 @@ fn segmentation_networks() -> Result<()> {
         let variables = variables(|vb| build(vb).map(drop))?;
         let net = build(builder(&variables))?;
         let x = pictures((4, 3, 72, 104))?;
-        let graph = net.training_graph(&learning(&variables), false)?;
+        let graph = net.training_graph(&learning(&variables))?;
         compare(&variables, &x, &[net.forward_t(&x, true)?], &graph)?;
     }
     Ok(())

@@ -1,15 +1,20 @@
 //! Convolution and batch-norm layers, as every block here uses them.
 
+use crate::batch_norm::BatchNorm2d;
 use crate::lowering::Folded;
 use crate::ops::{Conv2dParams, ConvAlgorithm, conv2d};
-use crate::training::{NormTensors, TrainingBuilder};
+use crate::training::TrainingBuilder;
 use candle::{Result, Tensor};
-use candle_nn::{BatchNorm, Init, VarBuilder, batch_norm};
+use candle_nn::{Init, VarBuilder};
 use engine::plan::Window;
 use engine::training::Value;
 
 /// Epsilon of every batch-norm (PyTorch's default, in the checkpoints too).
-pub(crate) const BN_EPS: f64 = 1e-5;
+const BN_EPS: f64 = 1e-5;
+
+pub(crate) fn batch_norm(channels: usize, vb: VarBuilder) -> Result<BatchNorm2d> {
+    BatchNorm2d::new(channels, BN_EPS, vb)
+}
 
 /// A convolution with an optional bias.
 #[derive(Clone, Debug)]
@@ -93,7 +98,7 @@ impl ConvSpec {
 
     /// A convolution at `conv` followed by a batch-norm at `norm`.
     pub(crate) fn conv_bn(self, conv: VarBuilder, norm: VarBuilder) -> Result<ConvBn> {
-        Ok(ConvBn { conv: self.conv(conv)?, norm: BatchNorm2d::new(self.out_channels, norm)? })
+        Ok(ConvBn { conv: self.conv(conv)?, norm: batch_norm(self.out_channels, norm)? })
     }
 }
 
@@ -125,53 +130,6 @@ impl Conv2d {
     }
 }
 
-/// Batch-norm over the channels of `[B, C, H, W]`.
-#[derive(Clone, Debug)]
-pub(crate) struct BatchNorm2d(BatchNorm);
-
-impl BatchNorm2d {
-    pub(crate) fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self(batch_norm(channels, BN_EPS, vb)?))
-    }
-
-    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        if train {
-            return self.0.forward_train(x);
-        }
-        let (scale, shift) = self.affine()?;
-        let as_map = |t: Tensor| t.reshape((1, (), 1, 1));
-        x.broadcast_mul(&as_map(scale)?)?.broadcast_add(&as_map(shift)?)
-    }
-
-    /// Evaluation as `x * scale + shift`, each `[C]`: half the passes over the map, and what
-    /// fusing into a convolution needs.
-    pub(crate) fn affine(&self) -> Result<(Tensor, Tensor)> {
-        let mean = self.0.running_mean().detach();
-        let std = (self.0.running_var().detach() + self.0.eps())?.sqrt()?;
-        let Some((weight, bias)) = self.0.weight_and_bias() else {
-            candle::bail!("batch-norm without weight and bias")
-        };
-        let scale = (weight / std)?;
-        let shift = (bias - (mean * &scale)?)?;
-        Ok((scale, shift))
-    }
-
-    /// For a plan.
-    pub(crate) fn folded(&self) -> Result<Folded<'static>> {
-        Folded::of_batch_norm(&self.0)
-    }
-
-    /// For a network in training: with a ReLU behind it where `relu`.
-    pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value, relu: bool) -> Result<Value> {
-        let Some((weight, bias)) = self.0.weight_and_bias() else {
-            candle::bail!("batch-norm without weight and bias")
-        };
-        let (running_mean, running_var) = (self.0.running_mean(), self.0.running_var());
-        let norm = NormTensors { weight, bias, running_mean, running_var, epsilon: self.0.eps() };
-        net.batch_norm(x, norm, relu)
-    }
-}
-
 /// A convolution followed by batch-norm.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvBn {
@@ -192,7 +150,7 @@ impl ConvBn {
 
     /// For a plan.
     pub(crate) fn folded(&self) -> Result<Folded<'static>> {
-        Ok(self.conv.folded()?.then(&self.norm.folded()?))
+        Ok(self.conv.folded()?.then(&Folded::of_batch_norm(&self.norm)?))
     }
 
     /// Weight `[O, I / groups, KH, KW]` and bias `[O]` of the one convolution that equals this

@@ -151,17 +151,12 @@ impl GhostNet {
     }
 
     /// This network in training on a CPU, many times faster than candle's `backward`: class scores
-    /// of batches of any size, and gradients for the tensors in `learning`. With `frozen_norms`,
-    /// batch-norms normalise by their running statistics.
+    /// of batches of any size, and gradients for the tensors in `learning`.
     ///
     /// # Errors
     /// Weights that are not f32 on a CPU.
-    pub fn training_graph(
-        &self,
-        learning: &HashSet<TensorId>,
-        frozen_norms: bool,
-    ) -> Result<TrainingGraph> {
-        let (mut net, x) = TrainingBuilder::new(self.trunk.in_channels()?, learning, frozen_norms);
+    pub fn training_graph(&self, learning: &HashSet<TensorId>) -> Result<TrainingGraph> {
+        let (mut net, x) = TrainingBuilder::new(self.trunk.in_channels()?, learning);
         let maps = self.trunk.lower_t(&mut net, x, &[Node::LAST])?;
         let Some(&last) = maps.last() else { bail!("no map was computed") };
         let scores = self.head.lower_t(&mut net, last)?;

@@ -3,7 +3,8 @@
 //! # Source
 //! GhostNetV3 (arXiv 2404.11202), section 3.1; branches and names as timm's `GhostModuleV3`.
 
-use super::layers::{BatchNorm2d, Conv2d, ConvBn, ConvSpec};
+use super::layers::{Conv2d, ConvBn, ConvSpec, batch_norm};
+use crate::batch_norm::BatchNorm2d;
 use crate::lowering::Folded;
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
@@ -98,7 +99,7 @@ impl Branches {
             None
         };
         let skip = if spec.depthwise && spec.stride == 1 {
-            Some(BatchNorm2d::new(spec.out_channels, vb.pp(format!("{name}_rpr_skip")))?)
+            Some(batch_norm(spec.out_channels, vb.pp(format!("{name}_rpr_skip")))?)
         } else {
             None
         };

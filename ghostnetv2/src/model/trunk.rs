@@ -1,8 +1,10 @@
 //! Stem and bottleneck stages, up to the deepest map that is asked for.
 
 use super::bottleneck::{Bottleneck, Place};
-use super::layers::{BatchNorm2d, Conv2d, ConvSpec};
+use super::layers::{Conv2d, ConvSpec, batch_norm};
+use crate::batch_norm::BatchNorm2d;
 use crate::config::{Config, MIN_SIDE, STAGES, STEM, Version, WITHOUT_DFC};
+use crate::lowering::Folded;
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -196,7 +198,7 @@ impl Stem {
             depthwise: false,
             algorithm: cfg.convolution,
         };
-        let norm = BatchNorm2d::new(spec.out_channels, vb.pp("bn1"))?;
+        let norm = batch_norm(spec.out_channels, vb.pp("bn1"))?;
         Ok(Self { conv: spec.conv(vb.pp("conv_stem"))?, norm })
     }
 }
@@ -232,10 +234,10 @@ fn lower<B: Borrow<Bottleneck>>(
         let raw = net.conv(x, window, conv.get(), Activation::Identity).map_err(Error::wrap)?;
         ends.insert(Node::ConvStem, raw);
         let window = Window::same((1, 1), 1);
-        let norm = stem.norm.folded()?;
+        let norm = Folded::of_batch_norm(&stem.norm)?;
         net.depthwise(raw, window, norm.get(), Activation::Relu).map_err(Error::wrap)?
     } else {
-        let conv = stem.conv.folded()?.then(&stem.norm.folded()?);
+        let conv = stem.conv.folded()?.then(&Folded::of_batch_norm(&stem.norm)?);
         net.conv(x, window, conv.get(), Activation::Relu).map_err(Error::wrap)?
     };
     for block in blocks {

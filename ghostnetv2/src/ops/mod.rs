@@ -3,6 +3,9 @@
 //! Everything here takes `[B, C, H, W]` tensors of any layout, works on every device, and has
 //! gradients that are right at odd sizes and for tensors used more than once.
 
+mod batch_norm;
+mod channel_affine;
+mod channelwise;
 mod conv2d;
 mod depthwise;
 mod planewise;
@@ -10,6 +13,8 @@ mod pool;
 mod taps;
 mod upsample;
 
+pub use batch_norm::{Moments, batch_norm_train};
+pub use channel_affine::channel_affine;
 pub use conv2d::{Conv2dParams, ConvAlgorithm, conv2d};
 pub use depthwise::depthwise_conv2d;
 pub use pool::{avg_pool2x2, global_avg_pool};

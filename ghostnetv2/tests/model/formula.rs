@@ -59,6 +59,8 @@ pub(crate) struct Formula {
     pub(crate) tensors: Arc<Mutex<BTreeMap<String, Tensor>>>,
     /// Weights are variables, so that they get gradients.
     pub(crate) trainable: bool,
+    /// Running statistics are none, so that they stay as they are.
+    pub(crate) frozen_norms: bool,
 }
 
 impl Formula {
@@ -70,7 +72,8 @@ impl Formula {
 impl SimpleBackend for Formula {
     fn get(&self, s: Shape, name: &str, _: Init, _: DType, _: &Device) -> Result<Tensor> {
         let tensor = weight(name, &s)?;
-        let tensor = match self.trainable && !name.contains("running_") {
+        let stays = self.frozen_norms && name.contains("running_");
+        let tensor = match self.trainable && !stays {
             true => candle::Var::from_tensor(&tensor)?.as_tensor().clone(),
             false => tensor,
         };

@@ -71,7 +71,7 @@ fn check(config: Config, (b, h, w): (usize, usize, usize)) -> Result<()> {
     let other = Formula { trainable: true, ..Default::default() };
     let model = GhostNet::new(&config, 10, other.var_builder())?;
     let others = other.tensors.lock().unwrap().clone();
-    let graph = model.training_graph(&learning(&others), false)?;
+    let graph = model.training_graph(&learning(&others))?;
     let mut seen = None;
     let step = graph.step(&x, 0, &mut |outputs| {
         seen = Some(outputs[0].detach());
@@ -110,7 +110,7 @@ fn check_pyramid(config: &Config, taps: Taps, levels: &[Level], tolerance: f32) 
     };
     let expected = objective(&pyramid.features_t(&x, true)?)?.backward()?;
     let learning = learning(&tensors);
-    let (mut net, input) = TrainingBuilder::new(3, &learning, false);
+    let (mut net, input) = TrainingBuilder::new(3, &learning);
     let maps = pyramid.lower_t(&mut net, input)?;
     let step = net.build(&maps, false).step(&x, 0, &mut |maps| objective(maps))?;
     compare(&tensors, &step.gradients, &expected, tolerance)
@@ -140,12 +140,12 @@ fn every_version_to_rounding() -> Result<()> {
 fn frozen_norms_are_those_of_evaluation() -> Result<()> {
     let config = Config { dropout: 0.0, ..Config::v2(0.25) };
     let x = plain("input", (1, 3, 65, 65))?;
-    let formula = Formula { trainable: true, ..Default::default() };
+    let formula = Formula { trainable: true, frozen_norms: true, ..Default::default() };
     let model = GhostNet::new(&config, 10, formula.var_builder())?;
     let tensors = formula.tensors.lock().unwrap().clone();
     let before = statistics(&tensors)?;
-    let expected = model.forward(&x)?.sqr()?.sum_all()?.backward()?;
-    let graph = model.training_graph(&learning(&tensors), true)?;
+    let expected = model.forward_t(&x, true)?.sqr()?.sum_all()?.backward()?;
+    let graph = model.training_graph(&learning(&tensors))?;
     let step = graph.step(&x, 0, &mut |outputs| outputs[0].sqr()?.sum_all())?;
     compare(&tensors, &step.gradients, &expected, 1e-2)?;
     for (name, after) in statistics(&tensors)? {

@@ -1,7 +1,6 @@
-//! Gradients by central differences. All operations here are linear in each operand, for which
-//! central differences are exact up to rounding whatever the step: so it is large.
+//! Gradients by central differences, on operands that are also used a second time.
 
-use candle::{Device, Result, Shape, Tensor, Var};
+use candle::{DType, Device, Result, Shape, Tensor, Var};
 
 /// Values that look random, repeat, and are exact in f32.
 pub(crate) fn values(seed: u64, shape: impl Into<Shape>) -> Tensor {
@@ -16,18 +15,40 @@ pub(crate) fn values(seed: u64, shape: impl Into<Shape>) -> Tensor {
     Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
 }
 
-/// Checks the gradients of `f` for all of its operands, each also used a second time.
+/// Checks the gradients of an `f` that is linear in each operand, for which central differences are
+/// exact up to rounding whatever the step: so it is large.
 pub(crate) fn check(
     name: &str,
     operands: &[Tensor],
     f: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) -> Result<()> {
+    compare(name, operands, &f, DType::F32, 0.5, 2e-3)
+}
+
+/// Checks the gradients of any smooth `f`, with small steps: differences are of its path in double
+/// precision, gradients of the one in single precision.
+pub(crate) fn check_curved(
+    name: &str,
+    operands: &[Tensor],
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+) -> Result<()> {
+    compare(name, operands, &f, DType::F64, 1e-4, 1e-4)
+}
+
+fn compare(
+    name: &str,
+    operands: &[Tensor],
+    f: &dyn Fn(&[Tensor]) -> Result<Tensor>,
+    precision: DType,
+    step: f64,
+    tolerance: f64,
+) -> Result<()> {
     let vars: Vec<Var> = operands.iter().map(Var::from_tensor).collect::<Result<_>>()?;
     let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-    let y = f(&tensors)?;
-    let weights = values(99, y.shape());
+    let weights = values(99, f(&tensors)?.shape());
     let loss = |operands: &[Tensor]| -> Result<Tensor> {
-        let mut loss = f(operands)?.mul(&weights)?.sum_all()?;
+        let y = f(operands)?;
+        let mut loss = y.mul(&weights.to_dtype(y.dtype())?)?.sum_all()?;
         // The second use: a gradient that overwrites instead of adding would lose this one.
         for operand in operands {
             loss = (loss + operand.sum_all()?)?;
@@ -35,26 +56,28 @@ pub(crate) fn check(
         Ok(loss)
     };
     let grads = loss(&tensors)?.backward()?;
-    const STEP: f32 = 0.5;
+    let operands = operands.iter().map(|t| t.to_dtype(precision)).collect::<Result<Vec<_>>>()?;
     for (k, operand) in operands.iter().enumerate() {
         let Some(grad) = grads.get(&tensors[k]) else {
             panic!("{name}: no gradient for operand {k}")
         };
         let grad: Vec<f32> = grad.flatten_all()?.to_vec1()?;
-        let data: Vec<f32> = operand.flatten_all()?.to_vec1()?;
+        let data: Vec<f64> = operand.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let positions = data.len().min(40);
         for p in 0..positions {
             let i = p * data.len() / positions;
-            let at = |delta: f32| -> Result<f64> {
+            let at = |delta: f64| -> Result<f64> {
                 let mut moved = data.clone();
                 moved[i] += delta;
-                let mut operands = operands.to_vec();
-                operands[k] = Tensor::from_vec(moved, operand.shape(), &Device::Cpu)?;
-                Ok(f64::from(loss(&operands)?.to_scalar::<f32>()?))
+                let mut operands = operands.clone();
+                let moved = Tensor::from_vec(moved, operand.shape(), &Device::Cpu)?;
+                operands[k] = moved.to_dtype(precision)?;
+                loss(&operands)?.to_dtype(DType::F64)?.to_scalar::<f64>()
             };
-            let expected = (at(STEP)? - at(-STEP)?) / f64::from(2.0 * STEP);
+            let expected = (at(step)? - at(-step)?) / (2.0 * step);
             let error = (f64::from(grad[i]) - expected).abs();
-            assert!(error < 2e-3, "{name}: operand {k}[{i}]: {} instead of {expected}", grad[i]);
+            let bound = tolerance * expected.abs().max(1.0);
+            assert!(error < bound, "{name}: operand {k}[{i}]: {} instead of {expected}", grad[i]);
         }
     }
     Ok(())

@@ -106,17 +106,13 @@ impl RetinaNet {
 
     /// This detector in training on a CPU, many times faster than candle's `backward`: gradients for
     /// the tensors in `learning`. The outputs are the logits of all levels, then their differences,
-    /// see [`RawOutputs`]. With `frozen_norms`, batch-norms normalise by their running statistics.
+    /// see [`RawOutputs`].
     ///
     /// # Errors
     /// Weights that are not f32 on a CPU.
-    pub fn training_graph(
-        &self,
-        learning: &HashSet<TensorId>,
-        frozen_norms: bool,
-    ) -> Result<TrainingGraph> {
+    pub fn training_graph(&self, learning: &HashSet<TensorId>) -> Result<TrainingGraph> {
         let channels = self.backbone.in_channels()?;
-        let (mut net, x) = TrainingBuilder::new(channels, learning, frozen_norms);
+        let (mut net, x) = TrainingBuilder::new(channels, learning);
         let maps = self.backbone.lower_t(&mut net, x)?;
         let maps = self.fpn.lower_t(&mut net, &maps)?;
         let outputs = self.head.lower_t(&mut net, &maps)?;

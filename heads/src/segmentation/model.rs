@@ -104,18 +104,13 @@ impl SemanticFpn {
     }
 
     /// This network in training on a CPU, many times faster than candle's `backward`: logits at a
-    /// quarter of the input's size, and gradients for the tensors in `learning`. With
-    /// `frozen_norms`, batch-norms normalise by their running statistics.
+    /// quarter of the input's size, and gradients for the tensors in `learning`.
     ///
     /// # Errors
     /// Weights that are not f32 on a CPU.
-    pub fn training_graph(
-        &self,
-        learning: &HashSet<TensorId>,
-        frozen_norms: bool,
-    ) -> Result<TrainingGraph> {
+    pub fn training_graph(&self, learning: &HashSet<TensorId>) -> Result<TrainingGraph> {
         let channels = self.backbone.in_channels()?;
-        let (mut net, x) = TrainingBuilder::new(channels, learning, frozen_norms);
+        let (mut net, x) = TrainingBuilder::new(channels, learning);
         let maps = self.backbone.lower_t(&mut net, x)?;
         let maps = self.fpn.lower_t(&mut net, &maps)?;
         let logits = self.head.lower_t(&mut net, &maps)?;

@@ -59,7 +59,7 @@ impl Classifier {
         let classifier = classifier(self.classes, vb.pp("classifier"))?;
         if variables.device().is_cpu() {
             let net = GhostNet::new(&self.config, self.classes, vb)?;
-            let graph = |learning: &_| net.training_graph(learning, self.freeze_norms);
+            let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
         }
         let features = GhostNet::no_final_layer(&self.config, vb)?;

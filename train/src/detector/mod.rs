@@ -61,7 +61,7 @@ impl Detector {
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
         if variables.device().is_cpu() {
-            let graph = |learning: &_| net.training_graph(learning, false);
+            let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
         }
         let forward = move |x: &Tensor| {

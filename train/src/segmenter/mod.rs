@@ -60,7 +60,7 @@ impl Segmenter {
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         if variables.device().is_cpu() {
             let net = SemanticFpn::ghostnet(&self.config, &self.backbone, variables.builder())?;
-            let graph = |learning: &_| net.training_graph(learning, false);
+            let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
         }
         let config = SemanticFpnConfig { dropout: 0.0, ..self.config.clone() };
