@@ -160,7 +160,11 @@ fn killed_and_resumed(arguments: &dyn Fn(&Path) -> Vec<String>, folder: &Path) {
     again.extend(["--lr".to_owned(), "0.5".to_owned()]);
     let refused = run("train", &again);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("schedule.base: 0.001 in the checkpoint, now 0.5"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("schedule.base: 0.001 in the checkpoint, now 0.5"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

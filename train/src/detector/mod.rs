@@ -33,6 +33,9 @@ pub struct Detector {
     pub augment: DetectionAugment,
     /// Height and width of the input that it is trained on.
     pub size: Size,
+    /// Whether batch-norms, those of the head too, normalise by the means and variances that they
+    /// have, which then stay.
+    pub freeze_norms: bool,
 }
 
 /// A picture made ready, and what is to be found in it.
@@ -61,11 +64,12 @@ impl Detector {
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
         if variables.device().is_cpu() {
-            let graph = |learning: &_| net.training_graph(learning, false);
+            let graph = |learning: &_| net.training_graph(learning, self.freeze_norms);
             return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
         }
+        let train = !self.freeze_norms;
         let forward = move |x: &Tensor| {
-            let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
+            let RawOutputs { logits, deltas } = net.forward_t(x, train)?;
             Ok([logits, deltas].concat())
         };
         Ok(Box::new(Autograd::new(variables.named(), forward)))

@@ -29,6 +29,9 @@ pub struct Segmenter {
     pub augment: SegmentationAugment,
     /// What the loss is divided by.
     pub average: Average,
+    /// Whether batch-norms, those of the head too, normalise by the means and variances that they
+    /// have, which then stay.
+    pub freeze_norms: bool,
 }
 
 /// A picture made ready, and the classes of its pixels.
@@ -60,12 +63,13 @@ impl Segmenter {
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         if variables.device().is_cpu() {
             let net = SemanticFpn::ghostnet(&self.config, &self.backbone, variables.builder())?;
-            let graph = |learning: &_| net.training_graph(learning, false);
+            let graph = |learning: &_| net.training_graph(learning, self.freeze_norms);
             return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
         }
         let config = SemanticFpnConfig { dropout: 0.0, ..self.config.clone() };
         let net = SemanticFpn::ghostnet(&config, &self.backbone, variables.builder())?;
-        let forward = move |x: &Tensor| Ok(vec![net.forward_t(x, true)?]);
+        let train = !self.freeze_norms;
+        let forward = move |x: &Tensor| Ok(vec![net.forward_t(x, train)?]);
         Ok(Box::new(Autograd::new(variables.named(), forward)))
     }
 
