@@ -84,7 +84,9 @@ impl Observer for Bar {
 
     fn epoch(&mut self, epoch: u64, epochs: u64, scores: &[(&str, Scores)], best: Option<f64>) {
         let row = |(name, scores): &(&str, Scores)| {
-            let all = scores.all.iter().map(|(score, value)| format!("{score} {value:.3}"));
+            // Those of single classes, which have two words, are for metrics.jsonl.
+            let means = scores.all.iter().filter(|(score, _)| !score.contains(' '));
+            let all = means.map(|(score, value)| format!("{score} {value:.3}"));
             format!("{name}: {}", all.collect::<Vec<_>>().join(" "))
         };
         let rows: Vec<String> = scores.iter().map(row).collect();

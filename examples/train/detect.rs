@@ -54,6 +54,10 @@ pub(crate) struct DetectArgs {
     /// Names, or beginnings of names up to a dot, of weights that stay as they are
     #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
     freeze: Vec<String>,
+    /// Let all batch-norms normalise by the means and variances that they have, which then stay: for
+    /// networks whose heads are trained already or have no batch-norms
+    #[arg(long)]
+    freeze_norms: bool,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -149,7 +153,13 @@ impl DetectArgs {
         });
         let side = config.input.short_side.next_multiple_of(32);
         let augment = self.data_augmentation.augment(&config, side);
-        let detector = Detector { config, backbone: headed.backbone, augment, size: (side, side) };
+        let detector = Detector {
+            config,
+            backbone: headed.backbone,
+            augment,
+            size: (side, side),
+            freeze_norms: self.freeze_norms,
+        };
         Ok((DetectionTask { detector, train, val, description, device }, start, headed.preset))
     }
 }

@@ -59,6 +59,10 @@ pub(crate) struct SegmentArgs {
     /// Names, or beginnings of names up to a dot, of weights that stay as they are
     #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
     freeze: Vec<String>,
+    /// Let all batch-norms normalise by the means and variances that they have, which then stay: for
+    /// networks whose heads are trained already or have no batch-norms
+    #[arg(long)]
+    freeze_norms: bool,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -147,7 +151,9 @@ impl SegmentArgs {
             colour: Some(PhotometricDistortion::default()),
         };
         let average = if mmseg { Average::All } else { Average::Labelled };
-        let segmenter = Segmenter { config, backbone: headed.backbone, augment, average };
+        let freeze_norms = self.freeze_norms;
+        let backbone = headed.backbone;
+        let segmenter = Segmenter { config, backbone, augment, average, freeze_norms };
         let preset = headed.preset;
         let task = SegmentationTask { segmenter, train, val, names, description, device };
         Ok((task, start, preset))

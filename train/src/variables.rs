@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Variables {
     start: VarBuilder<'static>,
     frozen: Vec<String>,
+    frozen_norms: bool,
     made: Arc<Mutex<BTreeMap<String, Var>>>,
 }
 
@@ -44,13 +45,20 @@ impl std::fmt::Debug for Variables {
 impl Variables {
     /// Variables that start as `start` has them.
     pub fn new(start: VarBuilder<'static>) -> Self {
-        Self { start, frozen: Vec::new(), made: Arc::default() }
+        Self { start, frozen: Vec::new(), frozen_norms: false, made: Arc::default() }
     }
 
     /// Freezes tensors whose names are one of `prefixes`, or begin with one and a dot. To be called
     /// before the network is built.
     pub fn freeze<S: Into<String>>(mut self, prefixes: impl IntoIterator<Item = S>) -> Self {
         self.frozen.extend(prefixes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Freezes norms or not: their running statistics, which batch-norms then normalise by, and
+    /// their scales and shifts. To be called before the network is built.
+    pub fn freeze_norms(mut self, frozen: bool) -> Self {
+        self.frozen_norms = frozen;
         self
     }
 
@@ -88,6 +96,15 @@ pub fn has_prefix(name: &str, prefix: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || prefix.is_empty())
 }
 
+/// Whether a tensor is a norm's: a running statistic, or a scale or shift of vectors. Convolutions
+/// and linear layers have biases too, but weights of more axes, which are asked for first.
+fn is_of_norm(name: &str, made: &BTreeMap<String, Var>) -> bool {
+    let Some((layer, own)) = name.rsplit_once('.') else { return false };
+    let weight = made.get(&format!("{layer}.weight"));
+    let of_norm = weight.is_some_and(|weight| weight.rank() == 1);
+    matches!(own, "running_mean" | "running_var") || of_norm && matches!(own, "weight" | "bias")
+}
+
 impl SimpleBackend for Variables {
     fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
         let mut made = self.made();
@@ -105,7 +122,8 @@ impl SimpleBackend for Variables {
                 var
             }
         };
-        let frozen = self.frozen.iter().any(|prefix| has_prefix(name, prefix));
+        let frozen = self.frozen.iter().any(|prefix| has_prefix(name, prefix))
+            || self.frozen_norms && is_of_norm(name, &made);
         Ok(if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() })
     }
 
@@ -133,6 +151,20 @@ mod tests {
         assert!(gradients.get(&named["a.weight"]).is_none());
         assert!(gradients.get(&named["ab.weight"]).is_some());
         assert_eq!(variables.frozen_nothing(), ["nothing"]);
+        Ok(())
+    }
+
+    #[test]
+    fn frozen_norms_leave_convolutions_alone() -> Result<()> {
+        let start = VarBuilder::zeros(DType::F32, &Device::Cpu);
+        let variables = Variables::new(start).freeze_norms(true);
+        let vb = variables.builder();
+        let learns =
+            |name, shape: &[usize]| Ok::<_, candle::Error>(vb.get(shape, name)?.is_variable());
+        assert!(learns("conv.weight", &[2, 1, 1, 1])? && learns("conv.bias", &[2])?);
+        for own in ["weight", "bias", "running_mean", "running_var"] {
+            assert!(!learns(&format!("bn.{own}"), &[2])?, "{own}");
+        }
         Ok(())
     }
 

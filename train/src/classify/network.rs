@@ -55,6 +55,7 @@ impl Classifier {
     /// # Errors
     /// Weights that do not fit.
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
+        let variables = &variables.clone().freeze_norms(self.freeze_norms);
         let vb = variables.builder();
         let classifier = classifier(self.classes, vb.pp("classifier"))?;
         if variables.device().is_cpu() {
@@ -65,7 +66,7 @@ impl Classifier {
         let features = GhostNet::no_final_layer(&self.config, vb)?;
         let this = self.clone();
         let forward = move |images: &Tensor| {
-            let features = features.forward_t(images, !this.freeze_norms)?;
+            let features = features.forward_t(images, true)?;
             Ok(vec![classifier.forward(&this.dropped(features)?)?])
         };
         Ok(Box::new(Autograd::new(variables.named(), forward)))

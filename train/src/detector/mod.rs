@@ -33,6 +33,9 @@ pub struct Detector {
     pub augment: DetectionAugment,
     /// Height and width of the input that it is trained on.
     pub size: Size,
+    /// Whether batch-norms, those of the head too, normalise by the means and variances that they
+    /// have, which then stay.
+    pub freeze_norms: bool,
 }
 
 /// A picture made ready, and what is to be found in it.
@@ -59,6 +62,7 @@ impl Detector {
     /// # Errors
     /// A configuration that makes no network, weights that do not fit it.
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
+        let variables = &variables.clone().freeze_norms(self.freeze_norms);
         let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
         if variables.device().is_cpu() {
             let graph = |learning: &_| net.training_graph(learning);

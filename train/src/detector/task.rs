@@ -42,6 +42,7 @@ impl Task for DetectionTask {
             "train": set(&self.train),
             "val": set(&self.val),
             "size": self.detector.size,
+            "freeze_norms": self.detector.freeze_norms,
             "flip": augment.flip,
             "colour": augment.colour.map(|colour| format!("{colour:?}")),
             "iou_crop": augment.iou_crop.map(|crop| format!("{crop:?}")),

@@ -29,6 +29,9 @@ pub struct Segmenter {
     pub augment: SegmentationAugment,
     /// What the loss is divided by.
     pub average: Average,
+    /// Whether batch-norms, those of the head too, normalise by the means and variances that they
+    /// have, which then stay.
+    pub freeze_norms: bool,
 }
 
 /// A picture made ready, and the classes of its pixels.
@@ -58,6 +61,7 @@ impl Segmenter {
     /// # Errors
     /// A configuration that makes no network, weights that do not fit it.
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
+        let variables = &variables.clone().freeze_norms(self.freeze_norms);
         if variables.device().is_cpu() {
             let net = SemanticFpn::ghostnet(&self.config, &self.backbone, variables.builder())?;
             let graph = |learning: &_| net.training_graph(learning);

@@ -43,6 +43,7 @@ impl Task for SegmentationTask {
             "model": self.description,
             "train": set(&self.train),
             "val": set(&self.val),
+            "freeze_norms": self.segmenter.freeze_norms,
             "flip": augment.flip,
             "colour": augment.colour.map(|colour| format!("{colour:?}")),
             "scales": augment.scales,

@@ -26,7 +26,7 @@ fn step(network: &mut dyn Network, number: usize, count: usize, size: Size) -> R
     };
     let targets: Vec<f32> = labels.iter().flat_map(target).collect();
     let targets = Tensor::from_vec(targets, (count, CLASSES), &Device::Cpu)?;
-    network.step(&images, &mut |outputs| cross_entropy(&outputs[0], &targets))
+    network.step(&images, 0, &mut |outputs| cross_entropy(&outputs[0], &targets))
 }
 
 #[test]

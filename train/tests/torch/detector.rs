@@ -36,7 +36,7 @@ fn network(width: f64) -> Result<Box<dyn Network>> {
 fn step(network: &mut dyn Network, number: usize, count: usize, size: Size) -> Result<Step> {
     let (images, objects) = Lot { number, count, size }.with_objects()?;
     let batch = Batch::of_inputs(images.clone())?;
-    network.step(&images, &mut |outputs| {
+    network.step(&images, 0, &mut |outputs| {
         let (logits, deltas) = outputs.split_at(outputs.len() / 2);
         let raw = RawOutputs { logits: logits.to_vec(), deltas: deltas.to_vec() };
         config().losses(&raw, &batch, &objects)?.total()

@@ -25,8 +25,9 @@ fn network(width: f64) -> Result<Box<dyn Network>> {
 
 fn step(network: &mut dyn Network, number: usize, count: usize, size: Size) -> Result<Step> {
     let (images, labels) = Lot { number, count, size }.labelled()?;
-    network
-        .step(&images, &mut |outputs| cross_entropy(&outputs[0], &labels, false, Average::Labelled))
+    network.step(&images, 0, &mut |outputs| {
+        cross_entropy(&outputs[0], &labels, false, Average::Labelled)
+    })
 }
 
 #[test]
