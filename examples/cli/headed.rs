@@ -83,10 +83,8 @@ impl HeadedArgs {
             None => model::DEFAULT.open_local()?,
         };
         // A classifier's tensors tell what it is, where no file beside them does.
-        if self.which.is_none() {
-            if let Ok(config) = checkpoint.config() {
-                headed.backbone = config;
-            }
+        if let (None, Ok(config)) = (&self.which, checkpoint.config()) {
+            headed.backbone = config;
         }
         Ok((headed, checkpoint))
     }

@@ -134,9 +134,10 @@ impl Detector {
                 let side = self.config.input.short_side;
                 let (height, width) = self.config.input.place((side, side)).padded;
                 let options = PlanOptions::default();
-                Ready::Plan(net.plan(&[SCORED.min(set.len()), 3, height, width], &options)?)
+                let shape = [SCORED.min(set.len()), 3, height, width];
+                Ready::Plan(Box::new(net.plan(&shape, &options)?))
             }
-            _ => Ready::Candle(net),
+            _ => Ready::Candle(Box::new(net)),
         };
         let mut results = Vec::new();
         let numbers: Vec<usize> = (0..set.len()).collect();
@@ -156,8 +157,8 @@ impl Detector {
 
 /// A network ready to be scored.
 enum Ready {
-    Plan(DetectorPlan),
-    Candle(RetinaNet),
+    Plan(Box<DetectorPlan>),
+    Candle(Box<RetinaNet>),
 }
 
 impl Ready {

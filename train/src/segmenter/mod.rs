@@ -133,9 +133,10 @@ impl Segmenter {
             Device::Cpu => {
                 let side = self.config.input.short_side;
                 let (height, width) = self.config.input.place((side, side)).padded;
-                Ready::Plan(net.plan(&[1, 3, height, width], &PlanOptions::default())?)
+                let shape = [1, 3, height, width];
+                Ready::Plan(Box::new(net.plan(&shape, &PlanOptions::default())?))
             }
-            _ => Ready::Candle(net),
+            _ => Ready::Candle(Box::new(net)),
         };
         let mut counts = PixelCounts::new(self.config.classes);
         for i in 0..set.len() {
@@ -153,8 +154,8 @@ impl Segmenter {
 
 /// A network ready to be scored.
 enum Ready {
-    Plan(SegmenterPlan),
-    Candle(SemanticFpn),
+    Plan(Box<SegmenterPlan>),
+    Candle(Box<SemanticFpn>),
 }
 
 impl Ready {
