@@ -6,7 +6,6 @@ use crate::weights::variables;
 use candle::{Device, Result, Tensor};
 use ghostnetv2::Config;
 use train::classify::{Classifier, cross_entropy};
-use train::optim::{Groups, Rule, Sgd};
 use train::{Network, Step};
 
 /// The share of a label that all classes divide among them.
@@ -39,9 +38,5 @@ fn gradients() -> Result<()> {
 #[test]
 fn curve() -> Result<()> {
     let mut network = network(0.5)?;
-    let rule = Rule::Sgd(Sgd { momentum: 0.9, nesterov: true });
-    let groups = Groups { weight_decay: 1e-4, decay_vectors: true, factors: Vec::new() };
-    check_curve("classifier", &mut *network, (rule, groups), |network, number| {
-        step(network, number, 4, (64, 64))
-    })
+    check_curve("classifier", &mut *network, |network, number| step(network, number, 8, (64, 64)))
 }
