@@ -7,7 +7,6 @@ use candle::{Result, Tensor};
 use ghostnetv2::Config;
 use heads::placement::Batch;
 use heads::retinanet::{BoxLoss, LossConfig, RawOutputs, RetinaNet, RetinaNetConfig};
-use train::optim::{Groups, Rule, Sgd};
 use train::{Autograd, Network, Step};
 
 fn config() -> RetinaNetConfig {
@@ -53,9 +52,5 @@ fn gradients() -> Result<()> {
 #[test]
 fn curve() -> Result<()> {
     let mut network = network(0.5)?;
-    let rule = Rule::Sgd(Sgd { momentum: 0.9, nesterov: true });
-    let groups = Groups { weight_decay: 1e-4, decay_vectors: true, factors: Vec::new() };
-    check_curve("detector", &mut *network, (rule, groups), |network, number| {
-        step(network, number, 4, (128, 128))
-    })
+    check_curve("detector", &mut *network, |network, number| step(network, number, 4, (160, 160)))
 }

@@ -5,8 +5,8 @@ use crate::formula::plain;
 use candle::{DType, Device, Result, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use train::optim::{Groups, Optimizer, Rule};
-use train::{Network, Step};
+use train::optim::AdamW;
+use train::{Groups, Network, Optimizer, Rule, Step};
 
 /// Batches that are seen in turn.
 const BATCHES: usize = 5;
@@ -28,13 +28,13 @@ fn doubles(tensor: &Tensor) -> Result<Vec<f64>> {
 pub(crate) fn check_curve(
     task: &str,
     network: &mut dyn Network,
-    (rule, groups): (Rule, Groups),
     mut step: impl FnMut(&mut dyn Network, usize) -> Result<Step>,
 ) -> Result<()> {
     let fixture = open(&format!("curve_{task}"));
     let (losses, rate) = (doubles(&fixture["loss"])?, doubles(&fixture["rate"])?[0]);
     assert_eq!(losses.len(), 50);
-    let mut optimizer = Optimizer::new(rule, groups);
+    let groups = Groups { weight_decay: 0.01, decay_vectors: true, factors: Vec::new() };
+    let mut optimizer = Optimizer::new(Rule::AdamW(AdamW::default()), groups);
     let mut worst = 0f64;
     for (i, expected) in losses.into_iter().enumerate() {
         let Step { loss, gradients } = step(network, i % BATCHES)?;

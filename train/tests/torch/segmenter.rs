@@ -6,7 +6,6 @@ use crate::weights::variables;
 use candle::{Result, Tensor};
 use ghostnetv2::Config;
 use heads::segmentation::{Average, SemanticFpn, SemanticFpnConfig, cross_entropy};
-use train::optim::{AdamW, Groups, Rule};
 use train::{Autograd, Network, Step};
 
 fn network(width: f64) -> Result<Box<dyn Network>> {
@@ -40,11 +39,5 @@ fn gradients() -> Result<()> {
 #[test]
 fn curve() -> Result<()> {
     let mut network = network(0.5)?;
-    let groups = Groups { weight_decay: 0.01, decay_vectors: true, factors: Vec::new() };
-    check_curve(
-        "segmenter",
-        &mut *network,
-        (Rule::AdamW(AdamW::default()), groups),
-        |network, n| step(network, n, 4, (64, 64)),
-    )
+    check_curve("segmenter", &mut *network, |network, number| step(network, number, 8, (64, 64)))
 }
