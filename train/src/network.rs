@@ -81,6 +81,9 @@ impl<F: Fn(&Tensor) -> Result<Vec<Tensor>>> Network for Autograd<F> {
             found.remove(var).map(|gradient| (name.clone(), gradient))
         };
         let gradients = self.parameters.iter().filter_map(gradient).collect();
-        Ok(Step { loss: f64::from(loss.to_dtype(candle::DType::F32)?.to_scalar::<f32>()?), gradients })
+        Ok(Step {
+            loss: f64::from(loss.to_dtype(candle::DType::F32)?.to_scalar::<f32>()?),
+            gradients,
+        })
     }
 }
