@@ -65,12 +65,12 @@ impl YoloV3Config {
             let map = map.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
             levels.push((map.flatten_from(1)?.to_vec2::<f32>()?, (h, w)));
         }
-        let of_picture = |(i, placement)| {
+        let of_picture = |(i, placement): (usize, &Placement)| {
             let strides = [32.0, 16.0, 8.0];
             let levels = levels.iter().zip(&self.anchors).zip(strides);
             let levels: Vec<_> = levels
                 .map(|(((values, cells), anchors), stride)| Level {
-                    values: values[i].as_slice(),
+                    values: &values[i],
                     cells: *cells,
                     stride,
                     anchors,
