@@ -41,7 +41,9 @@ fn from_pictures_to_detections() -> Result<()> {
             check_detections(&fixture, &format!("detections/{i}"), found);
         }
     }
-    assert_eq!(plan.detect_batch(&batch)?, detector.detect_batch(&batch)?);
+    for (i, found) in plan.detect_batch(&batch)?.iter().enumerate() {
+        check_detections(&fixture, &format!("detections/{i}"), found);
+    }
     Ok(())
 }
 
