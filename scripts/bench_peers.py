@@ -9,12 +9,14 @@ libraries, on Linux) and converts for some minutes. Other work on the machine sp
 threads most.
 
 Without --models, --threads and --batches: the rows of docs/performance.md. With one of them: all combinations, where
-what is not given is ghostnetv2_100, 1 and 2 threads, batch 1.
+what is not given is ghostnetv2_100, 1 and 2 threads, batch 1. With --heads: detectors and a Semantic FPN instead, on 2
+threads.
 
 Output: Markdown on standard output, and one line of JSON per result in --out. A peer that fails is named and left out.
 
 Examples:
   python scripts/bench_peers.py --write docs/performance.md
+  python scripts/bench_peers.py --heads --write docs/performance.md
   python scripts/bench_peers.py --models ghostnetv2_100 --threads 1 --peers ort,openvino --rounds 5
   python scripts/bench_peers.py --models ghostnetv2_160 --batches 8,32 --threads 2 --precision f32,bf16 --no-cold
 """
@@ -31,13 +33,16 @@ from peers.exports import Exports
 from peers.failure import Failure
 from peers.ours import Programs, Variant
 from peers.roster import KEYS, PEERS, Work
+from peers.sizes import HEADS
 
-SIZE = 224
 ROWS = (
     *(Work(model, 1, threads) for model in ("ghostnetv2_100", "ghostnetv2_160", "ghostnet_100") for threads in (1, 2)),
     *(Work("ghostnetv2_100", batch, 2) for batch in (8, 32)),
 )
 """The work that docs/performance.md shows."""
+HEADED_ROWS = tuple(Work(model, 1, 2) for model in HEADS)
+HEADED_PEERS = ("ort", "openvino", "ncnn", "litert")
+"""With --heads, where nothing else is asked for."""
 
 
 def names(text: str) -> list[str]:
@@ -60,6 +65,7 @@ def peer_keys(text: str) -> list[str]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=names, help="timm's names, such as ghostnetv2_100,ghostnet_100")
+    parser.add_argument("--heads", action="store_true", help=f"time the networks with heads: {', '.join(HEADS)}")
     parser.add_argument("--threads", type=counts, help="numbers of threads, such as 1,2")
     parser.add_argument("--batches", type=counts, help="pictures at once, such as 1,8")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
@@ -67,23 +73,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cold-runs", type=int, default=9, help="cold starts of each contestant (default: 9)")
     parser.add_argument("--no-cold", action="store_true", help="leave out cold starts and memory")
     every = ",".join(KEYS)
-    parser.add_argument("--peers", type=peer_keys, default=list(KEYS), help=f"who takes part (default: {every})")
+    parser.add_argument("--peers", type=peer_keys, help=f"who takes part (default: {every}; fewer with --heads)")
     parser.add_argument("--backend", type=names, default=["plan"], help="backends of ours (default: plan)")
     parser.add_argument("--precision", type=names, default=["f32"], help="precisions of ours (default: f32)")
     parser.add_argument("--no-build", action="store_true", help="take this project's programs as they are built")
     parser.add_argument("--folder", type=Path, default=environment.ROOT / "target" / "peers", help="where it all goes")
     parser.add_argument("--out", type=Path, help="the results as JSON lines (default: results.jsonl in --folder)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the tables between {table.BEGIN} and its end")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the marks of this kind of table")
     args = parser.parse_args()
     if args.rounds < 1 or args.cold_runs < 1 or not 0 < args.seconds <= 60:
         parser.error("expected at least one round, one cold run, and more than 0 and at most 60 seconds")
+    args.models = args.models or (list(HEADS) if args.heads and (args.threads or args.batches) else None)
+    args.peers = args.peers or list(HEADED_PEERS if args.heads else KEYS)
+    args.no_cold |= args.heads
     return args
 
 
 def works(args: argparse.Namespace) -> Iterable[Work]:
     """What is to be timed."""
     if not (args.models or args.threads or args.batches):
-        return ROWS
+        return HEADED_ROWS if args.heads else ROWS
     models, batches = args.models or ["ghostnetv2_100"], args.batches or [1]
     return [Work(m, b, t) for m in models for b in batches for t in args.threads or [1, 2]]
 
@@ -100,8 +109,9 @@ def rten(args: argparse.Namespace) -> Path | Failure:
 
 def main() -> None:
     args = arguments()
+    kind = "heads" if args.heads else "peers"
     if args.write:
-        table.split(args.write)  # stops here rather than after an hour
+        table.split(args.write, kind)  # stops here rather than after an hour
     args.folder = args.folder.resolve()
     args.folder.mkdir(parents=True, exist_ok=True)
     out = args.out or args.folder / "results.jsonl"
@@ -111,15 +121,20 @@ def main() -> None:
         environment.build_ours()
     comparison = Comparison(
         peers=[peer for peer in PEERS if peer.key in args.peers],
-        variants=[Variant(backend, precision) for backend in args.backend for precision in args.precision],
+        variants=[
+            Variant(backend, precision, postprocess)
+            for backend in args.backend
+            for precision in args.precision
+            for postprocess in (False, True)
+        ],
         python=python,
         rten=rten(args),
-        exports=Exports(args.folder, python, SIZE),
+        exports=Exports(args.folder, python),
         programs=Programs(environment.target() / "release" / "examples"),
         out=out,
     )
     command = shlex.join(["python", "scripts/bench_peers.py", *sys.argv[1:]])
-    run = {"command": command, "rounds": args.rounds, "seconds": args.seconds, "size": SIZE}
+    run = {"command": command, "rounds": args.rounds, "seconds": args.seconds}
     comparison.keep([machine.describe() | run])
     rows = list(works(args))
     if not args.no_cold:
@@ -129,7 +144,7 @@ def main() -> None:
     tables = table.render(comparison.records)
     print(tables)
     if args.write:
-        table.write(args.write, tables)
+        table.write(args.write, kind, tables)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""RetinaNet as torchvision and mmdetection compute it, for the Rust tests of the crate `heads`.
+"""RetinaNet as torchvision and mmdetection compute it, and mmdetection's YOLOv3, for the Rust tests of the crate `heads`.
 
 The networks are the real ones with all of their constants, but narrow: around timm's GhostNetV2 at width 0.25, 32 or 128
 channels wide, pictures of about 96 pixels. Their weights are filled by formula (formula.py; heads_fixtures/inputs.py
@@ -11,6 +11,9 @@ Written to heads/tests/fixtures/detection:
       (torchvision's as rows of anchors, mmdetection's level by level), detections/N/{boxes,scores,labels} in the
       pictures' own pixels, losses [classification, boxes], gradient/NAME of their sum, and
       class_gain, the factor on the weights of the class scores
+  yolov3
+      pixels, sizes and detections/N as above; raw/L, the outputs of levels of stride 32, 16 and 8; gain,
+      the factor on the weights of these
   parts
       {torchvision,mmdet}/anchors     of a picture of 64x96
       {torchvision,mmdet}/detections  of raw outputs by formula, in a picture of 60x90
@@ -39,7 +42,7 @@ import torch
 import torchvision
 
 from heads_fixtures import of_torchvision, stored
-from heads_fixtures import of_mmdet
+from heads_fixtures import of_mmdet, of_yolov3
 
 VERSIONS = {
     "torch": torch.__version__,
@@ -61,6 +64,7 @@ def main() -> None:
     stored.save("detection", "torchvision_v1", of_torchvision.whole("v1"), VERSIONS)
     stored.save("detection", "torchvision_v2", of_torchvision.whole("v2"), VERSIONS)
     stored.save("detection", "mmdet", of_mmdet.whole(), VERSIONS)
+    stored.save("detection", "yolov3", of_yolov3.whole(), VERSIONS)
     parts: dict = {}
     of_torchvision.heads(parts)
     of_torchvision.suppressed(parts)

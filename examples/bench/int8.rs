@@ -8,7 +8,6 @@ use cli::backend::Precision;
 use cli::calibrate::Uncalibrated;
 use cli::exit::Usage;
 use cli::labels::Labels;
-use cli::model::named;
 use cli::pictures::for_each_batch;
 use ghostnetv2::picture::DecodeOptions;
 use ghostnetv2::preprocess::Preprocess;
@@ -140,7 +139,7 @@ fn parts(row: &Row, flag: &str) -> Result<(Checkpoint, Config, Preprocess)> {
     };
     let checkpoint = ModelSource::path(path.clone())?.open_local()?;
     let reparameterized = checkpoint.config().is_ok_and(|config| config.reparameterized);
-    let config = Config { reparameterized, ..named(&row.which)? };
+    let config = Config { reparameterized, ..row.which.classifier()? };
     let about = checkpoint.timm_config().map_or_else(|| json!({}), |c| c.pretrained_cfg());
     let preprocess = Preprocess::from_timm(&about)
         .with_context(|| format!("pretrained_cfg of {}", checkpoint.origin()))?;

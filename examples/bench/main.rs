@@ -1,22 +1,25 @@
 //! Times a network: `cargo run --release --example bench -- --batch 1,8 --threads 1,2`
 
+mod headed;
 mod int8;
 mod memory;
 mod network;
 mod random;
 mod row;
 mod turns;
+mod which;
 mod worker;
 
 use anyhow::Result;
 use clap::Parser;
 use cli::backend::Precision;
 use cli::exit::{CODES, Outcome, Usage, report};
-use cli::model::{named, parse_size};
+use cli::model::parse_size;
 use row::{Backend, Row, name};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use which::Which;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +27,7 @@ Examples:
   bench --batch 1,8 --threads 1,2
   bench --backend plan,candle,stock            in turn, for a comparison
   bench --which ghostnetv2_160 --size 256x320 --timing
+  bench --which retinanet-lite --size 320 --threads 2 --postprocess
   bench --weights FOLDER --precision f32,bf16,int8 --calibrate photos/ --top1 imagenet/val
 ";
 
@@ -38,6 +42,9 @@ what disturbs the machine disturbs all of them; compare medians of one run only.
 A plan is called as an application would that holds its memory: raw values in, raw values out, into
 buffers that are there. candle is called with a tensor and makes a new one.
 
+Networks with heads are retinanet-PRESET and semantic-fpn-PRESET, on ghostnetv2_100. Their raw outputs
+are timed; with --postprocess all that it takes to detections or labels, called with a tensor.
+
 peak_rss_mb is the most memory that the row's process ever had resident (Linux; null elsewhere).
 first_result_ms is from the start of its main function over loading the weights (or making random
 ones) to the first result.
@@ -50,7 +57,8 @@ is as good for the time; that is done before the rows start.
 #[derive(Parser, Debug)]
 #[command(name = "bench", after_help = EXAMPLES, after_long_help = format!("{ABOUT_ROWS}\n{EXAMPLES}\n{CODES}"))]
 struct Args {
-    /// The network; its weights are random without --weights, which costs the same time
+    /// The network, such as ghostnetv2_130, retinanet-lite or semantic-fpn-smp; its weights are
+    /// random without --weights, which costs the same time
     #[arg(long, value_name = "NAME", default_value = "ghostnetv2_100")]
     which: String,
     /// A .safetensors file with timm's tensor names, or a folder with one
@@ -78,6 +86,9 @@ struct Args {
     /// per class or a list, as `evaluate imagenet` reads them
     #[arg(long, value_name = "DIR", requires = "weights")]
     top1: Option<PathBuf>,
+    /// Of networks with heads, time what makes detections or labels of raw outputs too
+    #[arg(long)]
+    postprocess: bool,
     /// Seconds for each row
     #[arg(long, default_value = "3", value_parser = parse_seconds)]
     seconds: Duration,
@@ -98,7 +109,6 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, start: Instant) -> Result<Outcome> {
-    named(&args.which)?;
     parse_size(&args.size)?;
     let mut rows = rows(args)?;
     if let Some(row) = rows.first_mut().filter(|_| args.worker) {
@@ -125,18 +135,21 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
         let text = format!("--backend {backend}: it computes in f32 only: add f32 to --precision");
         return Err(Usage(text).into());
     }
+    let which = Which::parse(&args.which)?;
+    check(args, &which)?;
     let mut rows = Vec::new();
     for &threads in &args.threads {
         for &batch in &args.batch {
             for &backend in &args.backend {
                 rows.extend(precisions(backend).map(|&precision| Row {
-                    which: args.which.clone(),
+                    which: which.clone(),
                     weights: args.weights.clone(),
                     size: args.size.clone(),
                     backend,
                     precision,
                     threads,
                     batch,
+                    postprocess: args.postprocess,
                     timing: args.timing,
                     show_plan: args.show_plan,
                     calibration: None,
@@ -146,6 +159,32 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
+}
+
+/// Refuses what a network with or without a head does not know.
+fn check(args: &Args, which: &Which) -> Result<()> {
+    let name = which.name();
+    let refused = |text: String| Err(Usage(text).into());
+    if !which.has_head() {
+        return match args.postprocess {
+            true => refused(format!("--postprocess: {name} has no head for places: leave it out")),
+            false => Ok(()),
+        };
+    }
+    if args.precision.contains(&Precision::Int8) {
+        return refused(format!("--precision int8: {name} knows f32 and bf16 only"));
+    }
+    if args.top1.is_some() || args.calibrate.is_some() {
+        return refused(format!("--top1 and --calibrate: {name} is no classifier: leave them out"));
+    }
+    let known = [Backend::Plan, Backend::Candle];
+    match args.backend.iter().find(|backend| !known.contains(backend)) {
+        Some(backend) => refused(format!(
+            "--backend {}: {name} is computed by plan and candle only",
+            row::name(*backend)
+        )),
+        None => Ok(()),
+    }
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {

@@ -2,9 +2,10 @@
 
 use crate::random;
 use crate::row::{Backend, Row};
-use anyhow::{Context, Result};
+use crate::which::Which;
+use anyhow::Result;
 use candle::{Device, Tensor};
-use cli::model::{named, parse_size};
+use cli::model::parse_size;
 use engine::isa::AnyIsa;
 use engine::plan::{Plan, Scratch};
 use ghostnetv2::weights::{Checkpoint, ModelSource};
@@ -18,8 +19,9 @@ const CLASSES: usize = 1000;
 pub(crate) enum Network {
     /// A plan with all memory that it needs.
     Plan { plan: Arc<Plan>, scratch: Scratch, input: Vec<f32>, outputs: Vec<Vec<f32>> },
-    /// On candle; with the instruction set of this project's kernels, where they are used.
-    Candle { net: Box<GhostNet>, input: Tensor, isa: Option<&'static str> },
+    /// Anything that is called with tensors and makes new ones; with the instruction set of this
+    /// project's kernels, where they are used.
+    Calls { call: Box<dyn FnMut() -> candle::Result<()>>, isa: Option<&'static str> },
 }
 
 impl Network {
@@ -29,20 +31,42 @@ impl Network {
             Some(path) => Some(ModelSource::path(path.clone())?.open_local()?),
             None => None,
         };
+        let checkpoint = checkpoint.as_ref();
+        let (height, width) = parse_size(&row.size)?;
+        let shape = [row.batch.into(), 3, height as usize, width as usize];
+        let input: Vec<f32> = random::numbers("input").take(shape.iter().product()).collect();
+        let config = match &row.which {
+            Which::Classifier(config) => config,
+            Which::Detector(preset) => {
+                return Self::detector(row, *preset, checkpoint, (&shape, input));
+            }
+            Which::Segmenter(preset) => {
+                return Self::segmenter(row, *preset, checkpoint, (&shape, input));
+            }
+        };
         let fused = |checkpoint: &Checkpoint| checkpoint.config().is_ok_and(|c| c.reparameterized);
         let config = Config {
             convolution: row.backend.algorithm(),
-            reparameterized: checkpoint.as_ref().is_some_and(fused),
-            ..named(&row.which)?
+            reparameterized: checkpoint.is_some_and(fused),
+            ..config.clone()
         };
-        let (height, width) = parse_size(&row.size)?;
-        let shape = [row.batch.into(), config.in_channels, height as usize, width as usize];
-        let input = random::numbers("input").take(shape.iter().product()).collect();
         if row.backend == Backend::Plan {
-            Self::plan(row, checkpoint.as_ref(), &config, &shape, input)
+            Self::plan(row, checkpoint, &config, &shape, input)
         } else {
-            Self::candle(row, checkpoint.as_ref(), &config, &shape, input)
+            Self::candle(row, checkpoint, &config, &shape, input)
         }
+    }
+
+    /// A plan, and memory for all that it gives.
+    pub(crate) fn of_plan(plan: Arc<Plan>, input: Vec<f32>) -> Result<Self> {
+        let buffer = |shape: &engine::plan::Shape| vec![0.0; plan.input_shape()[0] * shape.len()];
+        let outputs = plan.output_shapes().iter().map(buffer).collect();
+        Ok(Self::Plan { scratch: plan.scratch()?, plan, input, outputs })
+    }
+
+    /// Something that is called, and computes with this project's kernels.
+    pub(crate) fn calls(call: impl FnMut() -> candle::Result<()> + 'static) -> Self {
+        Self::Calls { call: Box::new(call), isa: Some(AnyIsa::best().name()) }
     }
 
     fn plan(
@@ -60,10 +84,7 @@ impl Network {
         if row.show_plan {
             eprintln!("{plan}");
         }
-        let plan = plan.engine().clone();
-        let buffer = |shape: &engine::plan::Shape| vec![0.0; plan.input_shape()[0] * shape.len()];
-        let outputs = plan.output_shapes().iter().map(buffer).collect();
-        Ok(Self::Plan { scratch: plan.scratch()?, plan, input, outputs })
+        Self::of_plan(plan.engine().clone(), input)
     }
 
     fn candle(
@@ -80,17 +101,17 @@ impl Network {
         net.fuse()?;
         let input = Tensor::from_vec(input, shape, &Device::Cpu)?;
         let isa = (row.backend == Backend::Candle).then(|| AnyIsa::best().name());
-        Ok(Self::Candle { net: Box::new(net), input, isa })
+        let call = move || net.forward(&input).map(drop);
+        Ok(Self::Calls { call: Box::new(call), isa })
     }
 
     /// Computes once.
     pub(crate) fn run(&mut self) -> Result<()> {
         match self {
             Self::Plan { plan, scratch, input, outputs } => {
-                let output = outputs.first_mut().context("a plan without outputs")?;
-                plan.run(scratch, input, &mut [output])?;
+                plan.run(scratch, input, &mut slices(outputs))?;
             }
-            Self::Candle { net, input, .. } => drop(net.forward(input)?),
+            Self::Calls { call, .. } => call()?,
         }
         Ok(())
     }
@@ -98,8 +119,7 @@ impl Network {
     /// Computes once and adds the time of each step of a plan.
     pub(crate) fn run_timed(&mut self, timings: &mut Timings) -> Result<()> {
         if let Self::Plan { plan, scratch, input, outputs } = self {
-            let output = outputs.first_mut().context("a plan without outputs")?;
-            plan.run_timed(scratch, input, &mut [output], timings)?;
+            plan.run_timed(scratch, input, &mut slices(outputs), timings)?;
         }
         Ok(())
     }
@@ -107,8 +127,7 @@ impl Network {
     /// Computes once and takes the ranges of a plan's values.
     pub(crate) fn calibrate(&mut self, ranges: &mut Calibration) -> Result<()> {
         if let Self::Plan { plan, scratch, input, outputs } = self {
-            let output = outputs.first_mut().context("a plan without outputs")?;
-            plan.calibrate(scratch, input, &mut [output], ranges)?;
+            plan.calibrate(scratch, input, &mut slices(outputs), ranges)?;
         }
         Ok(())
     }
@@ -117,7 +136,11 @@ impl Network {
     pub(crate) fn isa(&self) -> Option<&'static str> {
         match self {
             Self::Plan { plan, .. } => Some(plan.network().isa().name()),
-            Self::Candle { isa, .. } => *isa,
+            Self::Calls { isa, .. } => *isa,
         }
     }
+}
+
+fn slices(outputs: &mut [Vec<f32>]) -> Vec<&mut [f32]> {
+    outputs.iter_mut().map(Vec::as_mut_slice).collect()
 }

@@ -1,6 +1,7 @@
 //! What is timed: a network in one setting.
 
 use crate::int8::Score;
+use crate::which::Which;
 use clap::ValueEnum;
 use cli::backend::Precision;
 use ghostnetv2::ops::ConvAlgorithm;
@@ -34,13 +35,15 @@ impl Backend {
 /// One line of the output.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    pub(crate) which: String,
+    pub(crate) which: Which,
     pub(crate) weights: Option<PathBuf>,
     pub(crate) size: String,
     pub(crate) backend: Backend,
     pub(crate) precision: Precision,
     pub(crate) threads: u16,
     pub(crate) batch: u16,
+    /// Whether detections or labels are made of raw outputs too.
+    pub(crate) postprocess: bool,
     pub(crate) timing: bool,
     pub(crate) show_plan: bool,
     /// A file with the ranges of an int8 row.
@@ -57,7 +60,7 @@ impl Row {
 
     /// Adds the arguments that make a process the one of this row.
     pub(crate) fn describe_to(&self, command: &mut Command) {
-        command.args(["--worker", "--which", &self.which, "--size", &self.size]);
+        command.args(["--worker", "--which", &self.which.name(), "--size", &self.size]);
         if let Some(weights) = &self.weights {
             command.arg("--weights").arg(weights);
         }
@@ -66,6 +69,7 @@ impl Row {
         }
         command.args(["--backend", &name(self.backend), "--precision", &name(self.precision)]);
         command.args(["--threads", &self.threads.to_string(), "--batch", &self.batch.to_string()]);
+        command.args(self.postprocess.then_some("--postprocess"));
         command.args(self.timing.then_some("--timing"));
         command.args(self.show_plan.then_some("--show-plan"));
     }

@@ -5,7 +5,7 @@ use crate::row::{Row, name};
 use crate::worker::{Ready, Turn};
 use anyhow::{Context, Result};
 use cli::exit::{Output, Said};
-use cli::model::{named, parse_size};
+use cli::model::parse_size;
 use cli::threads;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -75,7 +75,7 @@ impl<'a> Worker<'a> {
         let median = times_ms[times_ms.len() / 2];
         let (height, width) = parse_size(&row.size)?;
         let mut line = json!({
-            "model": named(&row.which)?.name(), "backend": name(row.backend),
+            "model": row.which.name(), "backend": name(row.backend),
             "precision": name(row.precision), "isa": ready.isa, "threads": row.threads,
             "batch": row.batch, "size": [height, width], "median_ms": rounded(median),
             "min_ms": rounded(times_ms[0]), "runs": times_ms.len(),

@@ -1,7 +1,8 @@
 //! What stands on a backbone: detection, segmentation, data sets and their official metrics.
 //!
 //! - [`retinanet`] detects objects, [`segmentation`] tells the class of every pixel, both on an [`fpn`];
-//!   on a CPU, each is one plan from pixels to raw outputs.
+//!   on a CPU, each is one plan from pixels to raw outputs. [`yolov3`] is the detector of
+//!   GhostNetV2's own paper.
 //! - [`boxes`], [`anchors`], [`coder`] and [`nms`] are what detectors are made of.
 //! - [`placement`] says how pictures are fitted to a network.
 //! - [`data`] reads the annotations of data sets, and checks all of them before work starts.
@@ -49,6 +50,7 @@ mod seeded;
 pub mod segmentation;
 #[cfg(feature = "image")]
 mod transform;
+pub mod yolov3;
 
 pub use layers::ConvKind;
 pub use seeded::Seeded;

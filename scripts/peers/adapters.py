@@ -1,17 +1,18 @@
 """One function for each peer that runs in Python: loads the network and returns how to run it.
 
 Each takes the folder of the network, the pictures [B, 3, H, W] and the number of threads, and returns the forward pass
-over these pictures and the precision it computes in. A forward takes its input from the array and ends with the logits
-as an array. Imports are inside, so that a cold start pays only for its own. Settings are those that a user who wants
+over these pictures and the precision it computes in. A forward takes its input from the array and ends with the outputs
+as arrays, [B, C, H, W] where they are maps. Imports are inside, so that a cold start pays only for its own. Settings are those that a user who wants
 speed would choose, and the defaults otherwise; in particular each library's threads wait for work as they please.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-Forward = Callable[[], np.ndarray]
+Forward = Callable[[], list[np.ndarray]]
 
 
 def pytorch(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
@@ -22,9 +23,10 @@ def pytorch(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, st
     model = load_network(folder).to(memory_format=torch.channels_last)
     tensor = torch.from_numpy(images).to(memory_format=torch.channels_last)
 
-    def forward() -> np.ndarray:
+    def forward() -> list[np.ndarray]:
         with torch.inference_mode():
-            return model(tensor).numpy()
+            found = model(tensor)
+        return [found.numpy()] if isinstance(found, torch.Tensor) else [output.numpy() for output in found]
 
     return forward, "f32"
 
@@ -37,7 +39,7 @@ def onnxruntime(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     file = folder / f"b{len(images)}" / "model.onnx"
     session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"input": images})[0], "f32"
+    return lambda: session.run(None, {"input": images}), "f32"
 
 
 def _openvino(folder: Path, images: np.ndarray, threads: int, **properties: str) -> tuple[Forward, str]:
@@ -51,9 +53,9 @@ def _openvino(folder: Path, images: np.ndarray, threads: int, **properties: str)
     request = model.create_infer_request()
     request.set_input_tensor(openvino.Tensor(images, shared_memory=True))
 
-    def forward() -> np.ndarray:
+    def forward() -> list[np.ndarray]:
         request.infer()
-        return request.get_output_tensor().data
+        return [tensor.data for tensor in request.output_tensors]
 
     return forward, _openvino_precision(model)
 
@@ -72,7 +74,7 @@ def openvino_default(folder: Path, images: np.ndarray, threads: int) -> tuple[Fo
 
 
 def openvino_throughput(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
-    """The pictures as requests of one each, as many at a time as OpenVINO finds best."""
+    """For networks of one output: the pictures as requests of one each, as many at a time as OpenVINO finds best."""
     import openvino
 
     model = openvino.Core().compile_model(
@@ -85,11 +87,11 @@ def openvino_throughput(folder: Path, images: np.ndarray, threads: int) -> tuple
     queue.set_callback(lambda request, index: logits.__setitem__(index, request.get_output_tensor().data.copy()))
     requests = [{0: openvino.Tensor(images[index : index + 1], shared_memory=True)} for index in range(len(images))]
 
-    def forward() -> np.ndarray:
+    def forward() -> list[np.ndarray]:
         for index, request in enumerate(requests):
             queue.start_async(request, index)
         queue.wait_all()
-        return np.concatenate(logits)
+        return [np.concatenate(logits)]
 
     return forward, _openvino_precision(model)
 
@@ -106,13 +108,18 @@ def _ncnn(folder: Path, images: np.ndarray, threads: int, bf16: bool) -> tuple[F
         if load(str(folder / "b1" / name)) != 0:
             raise RuntimeError(f"ncnn does not load {name}")
     inputs = [ncnn.Mat(image) for image in images]
+    outputs = json.loads((folder / "b1" / "outputs.json").read_text(encoding="ascii"))
+    names = [f"out{index}" for index in range(len(outputs))]
 
-    def one(image: ncnn.Mat) -> np.ndarray:
+    def one(image: ncnn.Mat) -> list[np.ndarray]:
         extractor = net.create_extractor()
         extractor.input("in0", image)
-        return np.array(extractor.extract("out0")[1])
+        return [np.array(extractor.extract(name)[1]) for name in names]
 
-    return lambda: np.stack([one(image) for image in inputs]), "bf16" if bf16 else "f32"
+    def forward() -> list[np.ndarray]:
+        return [np.stack(output) for output in zip(*map(one, inputs), strict=True)]
+
+    return forward, "bf16" if bf16 else "f32"
 
 
 def ncnn_f32(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
@@ -129,13 +136,15 @@ def _litert(file: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]
     interpreter = Interpreter(model_path=str(file), num_threads=threads)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
-    target = interpreter.get_output_details()[0]["index"]
+    targets = [detail["index"] for detail in interpreter.get_output_details()]
     channels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
-    def forward() -> np.ndarray:
+    def forward() -> list[np.ndarray]:
         interpreter.set_tensor(source, channels_last)
         interpreter.invoke()
-        return interpreter.get_tensor(target)
+        outputs = [interpreter.get_tensor(target) for target in targets]
+        # Seen as the others' maps; nothing is moved.
+        return [output.transpose(0, 3, 1, 2) if output.ndim == 4 else output for output in outputs]
 
     return forward, "f32"
 

@@ -74,7 +74,8 @@ class Comparison:
                 if peer.takes(work):
                     contestants.enter(peer.key, peer.title, lambda record, p=peer: self._worker(p, work, record, stack))
             for variant in self.variants:
-                contestants.enter(variant.key, variant.title, lambda record, v=variant: self._ours(v, work, record))
+                if variant.takes(work):
+                    contestants.enter(variant.key, variant.title, lambda record, v=variant: self._ours(v, work, record))
             scores = turns.in_turn(contestants.started, rounds, seconds, contestants.failed)
         results = {name: score.summary() for name, score in scores.items()}
         for result in results.values():
@@ -89,6 +90,8 @@ class Comparison:
             if peer.takes(work):
                 commands.enter(peer.key, peer.title, lambda _, p=peer: self._command(p, work))
         for variant in self.variants:
+            if not variant.takes(work):
+                continue
             for end, weights, built_in in (("", "the same weights", False), ("-built-in", "the built-in model", True)):
                 name, title = variant.key + end, f"{variant.title}, {weights}"
                 commands.enter(name, title, lambda _, v=variant, b=built_in: self._classify(v, work, b))
@@ -111,11 +114,11 @@ class Comparison:
             self.exports.form(work.model, form, batch)
         if peer.adapter is None and isinstance(self.rten, Failure):
             raise self.rten
-        return peer.command(work, self.exports.network(work.model), self.exports.size, self.python, self.rten)
+        return peer.command(work, self.exports.network(work.model), self.python, self.rten)
 
     def _ours(self, variant: Variant, work: Work, record: dict) -> Ours:
         self.exports.pictures(work.model, work.batch)
-        ours = Ours(self.programs, variant, work, self.exports.network(work.model), self.exports.size)
+        ours = Ours(self.programs, variant, work, self.exports.network(work.model))
         record |= {"precision": variant.precision, "error": None, "right": False}
         try:
             record |= checked(variant.precision, ours.error())

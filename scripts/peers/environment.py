@@ -40,7 +40,9 @@ def target() -> Path:
 
 def build_ours() -> None:
     """Builds the programs that take part for this project."""
-    command = ["cargo", "build", "--release", "--example", "bench", "--example", "classify"]
+    command = ["cargo", "build", "--release"]
+    for program in ("bench", "classify", "detect", "segment"):
+        command += ["--example", program]
     if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
         sys.exit("this project's programs can't be built: see above, or run with --no-build")
 

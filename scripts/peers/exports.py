@@ -8,8 +8,10 @@ from pathlib import Path
 from . import failure
 from .environment import REQUIREMENTS, SCRIPTS
 from .failure import Failure
+from .sizes import size_of
 
 PROGRAM = SCRIPTS / "peers" / "export.py"
+PARTS = ("export.py", "heads.py", "sizes.py")
 LIMIT = 1200.0
 """Seconds after which a converter is given up."""
 
@@ -17,11 +19,11 @@ LIMIT = 1200.0
 class Exports:
     """A folder of networks: models/NAME with the weights, and models/NAME/bBATCH with the rest."""
 
-    def __init__(self, folder: Path, python: Path, size: int) -> None:
-        self.models, self.logs, self.python, self.size = folder / "models", folder / "logs", python, size
+    def __init__(self, folder: Path, python: Path) -> None:
+        self.models, self.logs, self.python = folder / "models", folder / "logs", python
         self._failed: dict[tuple, Failure] = {}
         # Other versions, or another way to make them: nothing of the old is used.
-        content = PROGRAM.read_bytes() + REQUIREMENTS.read_bytes() + str(size).encode()
+        content = b"".join((PROGRAM.parent / part).read_bytes() for part in PARTS) + REQUIREMENTS.read_bytes()
         stamp, wanted = self.models / "made-by.txt", hashlib.sha256(content).hexdigest()
         if not stamp.exists() or stamp.read_text(encoding="ascii") != wanted:
             shutil.rmtree(self.models, ignore_errors=True)
@@ -42,7 +44,7 @@ class Exports:
     def form(self, model: str, form: str, batch: int) -> None:
         """Makes sure of one form of a network for one batch."""
         folder = self.network(model)
-        self._make(folder, form, [str(batch), str(self.size)], folder / f"b{batch}" / f"{form}.done")
+        self._make(folder, form, [str(batch), str(size_of(model))], folder / f"b{batch}" / f"{form}.done")
 
     def _make(self, folder: Path, what: str, arguments: list[str], done: Path) -> None:
         if done.exists():

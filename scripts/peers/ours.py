@@ -1,9 +1,10 @@
-"""This project's part in the comparison: its `bench` is timed, its `classify` shows that it computes the same."""
+"""This project's part in the comparison: its `bench` is timed; `classify`, `detect` and `segment` show what it computes."""
 
 import json
 import math
 import statistics
 import subprocess
+import tempfile
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +18,23 @@ from .turns import TURN_LIMIT, Turn
 
 @dataclass(frozen=True)
 class Variant:
-    """A backend and a precision of ours."""
+    """A backend and a precision of ours, and whether detections are made of raw outputs too."""
 
     backend: str
     precision: str
+    postprocess: bool = False
 
     @property
     def key(self) -> str:
-        return f"ours-{self.backend}-{self.precision}"
+        return f"ours-{self.backend}-{self.precision}{'-detections' if self.postprocess else ''}"
 
     @property
     def title(self) -> str:
-        return f"this project, {self.backend}, {self.precision}"
+        end = ", with post-processing" if self.postprocess else ""
+        return f"this project, {self.backend}, {self.precision}{end}"
+
+    def takes(self, work: Work) -> bool:
+        return not self.postprocess or work.model.startswith("retinanet")
 
     def options(self) -> list[str]:
         # f32 is the default of every program, and the only precision of some.
@@ -42,9 +48,11 @@ class Programs:
 
     folder: Path
 
-    def bench(self, variant: Variant, work: Work, network: Path, size: int, seconds: float) -> dict:
+    def bench(self, variant: Variant, work: Work, network: Path, seconds: float) -> dict:
         """One line of the program `bench`."""
-        command = [self.folder / "bench", "--which", work.model, "--weights", network, "--size", size]
+        command = [self.folder / "bench", "--which", work.model, "--weights", network, "--size", work.size]
+        if variant.postprocess:
+            command.append("--postprocess")
         command += ["--batch", work.batch, "--threads", work.threads, "--seconds", seconds, *variant.options()]
         written = output(command, seconds + TURN_LIMIT)
         with understood(written):
@@ -55,6 +63,12 @@ class Programs:
         command = [self.folder / "classify", "--tensor", tensor, "--threads", str(threads), *variant.options()]
         return [*command, "--format", "jsonl", "--quiet", *options]
 
+    def dump(self, variant: Variant, work: Work, network: Path, tensor: Path, to: Path) -> list[str | Path]:
+        """The command that writes the raw outputs for a ready tensor."""
+        program = self.folder / ("detect" if work.model.startswith("retinanet") else "segment")
+        command = [program, "--tensor", tensor, "--model", network, "--threads", str(work.threads)]
+        return [*command, *variant.options(), "--format", "jsonl", "--quiet", "--dump", to]
+
 
 @dataclass(frozen=True)
 class Ours:
@@ -64,17 +78,36 @@ class Ours:
     variant: Variant
     work: Work
     network: Path
-    size: int
 
     def turn(self, seconds: float) -> Turn:
-        line = self.programs.bench(self.variant, self.work, self.network, self.size, seconds)
+        line = self.programs.bench(self.variant, self.work, self.network, seconds)
         with understood(line):
             return Turn(line["median_ms"], line["min_ms"], line["runs"])
 
     def error(self) -> float:
-        """The largest difference from PyTorch's logits as a part of their range, as for the peers."""
+        """The largest difference from PyTorch's outputs as a part of the range of each, as for the peers."""
         at = self.network / f"b{self.work.batch}"
-        expected = array("f", (at / "logits.f32").read_bytes())
+        expected = array("f", (at / "outputs.f32").read_bytes())
+        return self._error_of_maps(at, expected) if self.work.with_head else self._error_of_logits(at, expected)
+
+    def _error_of_maps(self, at: Path, expected: array) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            raw = Path(folder) / "raw.safetensors"
+            output(self.programs.dump(self.variant, self.work, self.network, at / "input.safetensors", raw), TURN_LIMIT)
+            found = tensors(raw)
+        # Logits before differences, fine before coarse.
+        names = sorted((name for name in found if name != "input"), key=lambda name: ("deltas" in name, name))
+        if sum(len(found[name]) for name in names) != len(expected):
+            raise Failure(f"raw outputs of other sizes than the {len(expected)} values expected")
+        worst, start = 0.0, 0
+        for name in names:
+            theirs = expected[start : start + len(found[name])]
+            start += len(theirs)
+            difference = max(abs(a - b) for a, b in zip(found[name], theirs, strict=True))
+            worst = max(worst, difference / (max(theirs) - min(theirs)))
+        return worst
+
+    def _error_of_logits(self, at: Path, expected: array) -> float:
         classes = len(expected) // self.work.batch
         tensor = at / "input.safetensors"
         options = ("--weights", self.network, "--top-k", str(classes))
@@ -88,6 +121,17 @@ class Ours:
             theirs = centred(expected[index * classes : (index + 1) * classes])
             worst = max(worst, *(abs(a - b) for a, b in zip(picture, theirs, strict=True)))
         return worst / (max(expected) - min(expected))
+
+
+def tensors(file: Path) -> dict[str, array]:
+    """The values of a safetensors file in f32."""
+    content = file.read_bytes()
+    with understood(content[:100]):
+        length = int.from_bytes(content[:8], "little")
+        about = json.loads(content[8 : 8 + length])
+        about.pop("__metadata__", None)
+        data = content[8 + length :]
+        return {name: array("f", data[slice(*entry["data_offsets"])]) for name, entry in about.items()}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .environment import SCRIPTS
+from .sizes import HEADS, size_of
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,20 @@ class Work:
     batch: int
     threads: int
 
+    @property
+    def size(self) -> int:
+        """The side of its pictures."""
+        return size_of(self.model)
+
+    @property
+    def with_head(self) -> bool:
+        """Whether it gives maps for places in pictures."""
+        return self.model in HEADS
+
     def __str__(self) -> str:
         batch = f", batch {self.batch}" if self.batch > 1 else ""
-        return f"{self.model}{batch}, {self.threads} {'thread' if self.threads == 1 else 'threads'}"
+        size = f", {self.size}x{self.size}" if self.with_head else ""
+        return f"{self.model}{size}{batch}, {self.threads} {'thread' if self.threads == 1 else 'threads'}"
 
 
 @dataclass(frozen=True)
@@ -41,10 +53,10 @@ class Peer:
         """The forms of the network that this work needs, with their batch."""
         return [(form, 1 if self.one_picture else work.batch) for form in self.formats]
 
-    def command(self, work: Work, folder: Path, size: int, python: Path, rten: Path | None) -> list[str]:
+    def command(self, work: Work, folder: Path, python: Path, rten: Path | None) -> list[str]:
         """The worker: see worker.py for what it says."""
         program = [python, SCRIPTS / "peers" / "worker.py", self.adapter] if self.adapter else [rten]
-        return [str(part) for part in (*program, folder, work.batch, size, work.threads)]
+        return [str(part) for part in (*program, folder, work.batch, work.size, work.threads)]
 
 
 PEERS = (

@@ -6,7 +6,6 @@ from pathlib import Path
 from .roster import PEERS, Work
 from .verdict import DEFAULT, is_ours
 
-BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 TITLES = {peer.key: peer.title for peer in PEERS}
 
 
@@ -18,7 +17,8 @@ def render(records: list[dict]) -> str:
         heading(machine),
         times_table("Batch 1: milliseconds, median (least)", [r for r in times if r["batch"] == 1], milliseconds),
         times_table("Batches: images/s, median (best)", [r for r in times if r["batch"] > 1], images_a_second),
-        ratios_note() if times else "",
+        ratios_note() if any(not work(r).with_head for r in times) else "",
+        heads_note() if any(work(r).with_head for r in times) else "",
         cold_table([record for record in records if record["kind"] == "cold"]),
         failures(records),
     ]
@@ -108,6 +108,16 @@ def ratios_note() -> str:
     )
 
 
+def heads_note() -> str:
+    return (
+        "Networks with heads on ghostnetv2_100, restated for PyTorch in `scripts/peers/heads.py` and exported from there; "
+        "everybody computes the same raw outputs, and each of them is checked as the logits above. RetinaNets give the "
+        "class scores and box differences of five levels, Semantic FPN the class scores at a quarter of the input's "
+        "size. The row *with post-processing* ends with detections, which no peer's does; between one and four thousand "
+        "class scores are above its threshold. Ratios are of median times, so that less is better for this project."
+    )
+
+
 def cold_table(cold: list[dict]) -> str:
     if not cold:
         return ""
@@ -151,22 +161,28 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
 
 
-def split(document: Path) -> tuple[str, str]:
+def markers(name: str) -> tuple[str, str]:
+    """The lines of a document that stand before and after the tables of a name."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+def split(document: Path, name: str) -> tuple[str, str]:
     """What comes before and after the tables, markers included; an error says what a document needs."""
+    begins, ends = markers(name)
     try:
         text = document.read_text(encoding="utf-8")
     except OSError as error:
-        raise SystemExit(f"{document}: {error.strerror}: it must be there, with the lines {BEGIN} and {END}") from error
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after or END in after:
-        raise SystemExit(f"{document}: expected one line {BEGIN} and, after it, one line {END}")
+        raise SystemExit(f"{document}: {error.strerror}: it must be there, with the lines {begins} and {ends}") from error
+    before, begin, rest = text.partition(begins)
+    _, end, after = rest.partition(ends)
+    if not begin or not end or begins in after or ends in after:
+        raise SystemExit(f"{document}: expected one line {begins} and, after it, one line {ends}")
     return before + begin, end + after
 
 
-def write(document: Path, table: str) -> None:
+def write(document: Path, name: str, table: str) -> None:
     """Puts the tables between the markers: all at once, so that no reader meets half a document."""
-    before, after = split(document)
+    before, after = split(document, name)
     temporary = document.with_name(f".{document.name}.{os.getpid()}")
     try:
         temporary.write_text(f"{before}\n{table}{after}", encoding="utf-8")

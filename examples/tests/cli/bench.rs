@@ -67,6 +67,32 @@ fn steps_and_their_times_go_to_stderr() {
     assert!(bench(&[]).stderr.is_empty());
 }
 
+#[test]
+fn networks_with_heads_raw_and_whole() {
+    for which in ["retinanet-lite", "semantic-fpn-lite"] {
+        for more in [&[][..], &["--postprocess"], &["--backend", "candle", "--postprocess"]] {
+            let small = ["--which", which, "--size", "64", "--seconds", "0"];
+            let rows = rows(&run("bench", small.iter().chain(more)));
+            assert_eq!((rows.len(), &rows[0]["model"]), (1, &json!(which)));
+        }
+    }
+}
+
+#[test]
+fn what_a_network_does_not_know_is_refused() {
+    let refused = [
+        (&["--which", "retinanet-yolo"][..], "expected torchvision"),
+        (&["--which", "retinanet-lite", "--precision", "int8"], "bf16"),
+        (&["--which", "retinanet-lite", "--backend", "stock"], "plan and candle"),
+        (&["--which", "ghostnetv2_100", "--postprocess"], "has no head"),
+    ];
+    for (arguments, why) in refused {
+        let run = run("bench", arguments);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_plan_of_the_1x_network_takes_less_than_60_mb() {

@@ -17,3 +17,4 @@ mod plan;
 #[path = "../common/weights.rs"]
 mod weights;
 mod whole;
+mod yolov3;

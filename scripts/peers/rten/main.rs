@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     let peer = Peer::load(&folder, images, threads.parse()?)?;
     let logits = peer.forward()?;
     let after_start = started.elapsed().as_secs_f64() * 1000.0;
-    let error = difference(&logits.view(), &numbers(&folder.join("logits.f32"))?)?;
+    let error = difference(&logits.view(), &numbers(&folder.join("outputs.f32"))?)?;
     println!(r#"{{"precision": "f32", "error": {error}, "after_start_ms": {after_start}}}"#);
     for line in stdin().lines() {
         let times = peer.timed(Duration::try_from_secs_f64(line?.trim().parse()?)?)?;
