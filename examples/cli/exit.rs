@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 /// For the end of every `--help`.
 pub const CODES: &str = "Exit codes: 0 all is well, 2 wrong usage, 3 bad input (a picture, a \
-checkpoint, a data set; the rest was done), 4 network or hub, 5 can't write, 1 anything else.";
+checkpoint, a data set; the rest was done), 4 network or hub, 5 can't write, 6 a training whose \
+numbers are none any more, 1 anything else.";
 
 /// Arguments that don't make sense, together or at all.
 #[derive(Debug)]
@@ -94,6 +95,9 @@ fn code(error: &Error) -> u8 {
         if cause.is::<heads::data::DataError>() {
             return 3;
         }
+        if let Some(error) = cause.downcast_ref::<train::Error>() {
+            return of_training(error);
+        }
     }
     1
 }
@@ -105,6 +109,18 @@ fn of_checkpoint(error: &ghostnetv2::Error) -> u8 {
         ghostnetv2::Error::UnknownModel { .. } => 2,
         ghostnetv2::Error::Write { .. } => 5,
         ghostnetv2::Error::Candle(_) => 1,
+        _ => 3,
+    }
+}
+
+fn of_training(error: &train::Error) -> u8 {
+    use train::Error;
+    match error {
+        Error::Configuration(_) | Error::OtherRun { .. } => 2,
+        Error::Write { .. } => 5,
+        Error::NotFinite { .. } => 6,
+        Error::Candle(_) => 1,
+        Error::Model(error) => of_checkpoint(error),
         _ => 3,
     }
 }

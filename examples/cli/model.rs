@@ -152,6 +152,15 @@ impl ModelArgs {
     }
 }
 
+/// The tensors of the model of a name, or of the one that ships where it is `default`.
+///
+/// # Errors
+/// Whatever keeps them from being found, read or trusted.
+pub fn checkpoint(name: &str, offline: bool, quiet: bool) -> Result<Checkpoint> {
+    let source = if name == "default" { DEFAULT } else { ModelSource::parse(name)? };
+    open(&source, offline, quiet)
+}
+
 /// The tensors of a source and what is known of them, through the hub where they are there.
 ///
 /// # Errors

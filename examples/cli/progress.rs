@@ -11,6 +11,14 @@ pub fn items(len: usize, unit: &str, quiet: bool) -> ProgressBar {
     styled(ProgressBar::new(len as u64), &template)
 }
 
+/// A bar over the steps of a training, with a message and the time left.
+pub fn steps(len: u64, quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    styled(ProgressBar::new(len), "{bar:30} {pos}/{len} steps, {msg}, {eta} left")
+}
+
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

@@ -39,6 +39,24 @@ pub trait Network {
     ) -> Result<Step>;
 }
 
+impl<N: Network + ?Sized> Network for Box<N> {
+    fn parameters(&self) -> &Named<Var> {
+        (**self).parameters()
+    }
+
+    fn statistics(&self) -> &Named<Var> {
+        (**self).statistics()
+    }
+
+    fn step(
+        &mut self,
+        images: &Tensor,
+        objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
+    ) -> Result<Step> {
+        (**self).step(images, objective)
+    }
+}
+
 /// A network whose gradients are candle's, on any device.
 pub struct Autograd<F> {
     forward: F,

@@ -64,59 +64,103 @@ impl FocalSum {
 
     /// Value and gradient for all classes of an anchor of a picture, `[classes, cells]`.
     fn anchor(&self, logits: &[f32], targets: &[i32], weight: f32, gradient: &mut [f32]) -> f64 {
-        let alphas = self.alpha.map_or((1.0, 1.0), |alpha| (1.0 - alpha, alpha));
         let rows = logits.chunks_exact(self.cells).zip(gradient.chunks_exact_mut(self.cells));
-        let mut sum = 0.0;
-        for (class, (logits, gradient)) in (0..).zip(rows) {
-            let both = logits.iter().zip(gradient).zip(targets);
-            // Single sums of a row only: one long sum of small numbers would lose them.
-            let mut row = 0.0;
-            for ((&logit, gradient), &target) in both {
-                let own = target == class;
-                let (x, alpha) = if own { (-logit, alphas.1) } else { (logit, alphas.0) };
-                let weight = if target == IGNORED { 0.0 } else { weight * alpha };
-                let (value, slope) = background(x, self.gamma);
-                row += weight * value;
-                *gradient = weight * if own { -slope } else { slope };
+        let row = |(class, (logits, gradient)): (i32, (&[f32], &mut [f32]))| {
+            let row = Row { class, weight, alpha: self.alpha, gamma: self.gamma };
+            match self.gamma == 2.0 {
+                true => row.sum::<true>(logits, targets, gradient),
+                false => row.sum::<false>(logits, targets, gradient),
             }
-            sum += f64::from(row);
+        };
+        // Single sums of a row only: one long sum of small numbers would lose them.
+        (0..).zip(rows).map(row).map(f64::from).sum()
+    }
+}
+
+/// Scores that are computed together.
+const LANES: usize = 16;
+
+/// The scores of a class.
+struct Row {
+    class: i32,
+    weight: f32,
+    alpha: Option<f32>,
+    gamma: f32,
+}
+
+impl Row {
+    /// The sum of the losses of a row; the power is known while compiling where it is the usual one.
+    fn sum<const SQUARE: bool>(&self, x: &[f32], targets: &[i32], gradient: &mut [f32]) -> f32 {
+        let mut sums = [0.0; LANES];
+        let (x, x_rest) = x.as_chunks::<LANES>();
+        let (targets, targets_rest) = targets.as_chunks::<LANES>();
+        let (gradient, gradient_rest) = gradient.as_chunks_mut::<LANES>();
+        for ((x, targets), gradient) in x.iter().zip(targets).zip(gradient) {
+            for lane in 0..LANES {
+                let (value, slope) = self.one::<SQUARE>(x[lane], targets[lane]);
+                sums[lane] += value;
+                gradient[lane] = slope;
+            }
+        }
+        let mut sum = sums.iter().sum();
+        for ((&x, &target), gradient) in x_rest.iter().zip(targets_rest).zip(gradient_rest) {
+            let (value, slope) = self.one::<SQUARE>(x, target);
+            sum += value;
+            *gradient = slope;
         }
         sum
+    }
+
+    #[inline(always)]
+    fn one<const SQUARE: bool>(&self, logit: f32, target: i32) -> (f32, f32) {
+        let own = target == self.class;
+        let alphas = self.alpha.map_or((1.0, 1.0), |alpha| (1.0 - alpha, alpha));
+        let (sign, alpha) = if own { (-1.0, alphas.1) } else { (1.0, alphas.0) };
+        let weight = if target == IGNORED { 0.0 } else { self.weight * alpha };
+        let (value, slope) = background::<SQUARE>(sign * logit, self.gamma);
+        (weight * value, sign * weight * slope)
     }
 }
 
 /// `p^gamma ln(1 + e^x)` with `p = 1 / (1 + e^-x)`, the loss of background, and its derivative.
 /// Objects have the same loss at `-x`.
-fn background(x: f32, gamma: f32) -> (f32, f32) {
+#[inline(always)]
+fn background<const SQUARE: bool>(x: f32, gamma: f32) -> (f32, f32) {
     let e = exp(-x.abs());
     let inverse = 1.0 / (1.0 + e);
     let (p, rest) = if x >= 0.0 { (inverse, e * inverse) } else { (e * inverse, inverse) };
-    let entropy = x.max(0.0) + ln_1p(e);
-    let power = if gamma == 2.0 { p * p } else { p.powf(gamma) };
+    // A maximum with 0 that keeps NaN: a loss must not hide it.
+    let entropy = 0.5 * (x + x.abs()) + ln_1p(e);
+    let power = if SQUARE { p * p } else { p.powf(gamma) };
     (power * entropy, power * (gamma * rest * entropy + p))
 }
 
 /// `e^x` for x from -87 to 0, to the last bits; less is as -87.
 ///
-/// Plain arithmetic, which the compiler can do for several numbers at a time.
+/// Plain arithmetic, which the compiler does for several numbers at a time.
+#[inline(always)]
 fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.max(-87.0);
-    let halvings = (x * -std::f32::consts::LOG2_E + 0.5) as i32;
-    let n = halvings as f32;
+    /// A number of this size has no bits left for fractions, and whole numbers in its lowest bits.
+    const WHOLE: f32 = 12_582_912.0;
+    let x = if x > -87.0 { x } else { -87.0 };
+    let halvings = x * -std::f32::consts::LOG2_E + WHOLE;
+    let n = halvings - WHOLE;
     let r = (x + n * LN_2_HIGH) + n * LN_2_LOW;
     // Taylor's series, of numbers up to ln(2) / 2.
     let tail = r * (1.0 / 720.0) + 1.0 / 120.0;
     let series = ((((tail * r + 1.0 / 24.0) * r + 1.0 / 6.0) * r + 0.5) * r + 1.0) * r + 1.0;
-    series * f32::from_bits(((127 - halvings) as u32) << 23)
+    let exponent = 127u32.wrapping_add(WHOLE.to_bits()).wrapping_sub(halvings.to_bits());
+    series * f32::from_bits(exponent << 23)
 }
 
 /// `ln(1 + e)` for e from 0 to 1: twice the area tangent of `e / (2 + e)`, which is a third at most.
+#[inline(always)]
 fn ln_1p(e: f32) -> f32 {
     let s = e / (2.0 + e);
     let q = s * s;
-    let tail = ((q / 13.0 + 1.0 / 11.0) * q + 1.0 / 9.0) * q + 1.0 / 7.0;
+    let tail = ((q * (1.0 / 13.0) + 1.0 / 11.0) * q + 1.0 / 9.0) * q + 1.0 / 7.0;
     2.0 * s * (((tail * q + 1.0 / 5.0) * q + 1.0 / 3.0) * q + 1.0)
 }
 
@@ -165,6 +209,7 @@ impl CustomOp1 for FocalSum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle::{Device, Var};
 
     #[test]
     fn exponentials_and_logarithms_to_the_last_bits() {
@@ -178,5 +223,62 @@ mod tests {
             assert!((found - expected).abs() <= 3e-7 * expected, "ln_1p({e}): {found}, {expected}");
         }
         assert!(exp(-200.0) < 1e-37 && exp(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    /// All kinds of anchors, all classes, rows that are no multiple of the lanes.
+    #[test]
+    fn it_is_the_chain_of_operations() -> Result<()> {
+        const CLASSES: usize = 3;
+        let (anchors, cells) = (2, 35);
+        let logits = Var::rand(-9f32, 9.0, (2, anchors * CLASSES, 5, 7), &Device::Cpu)?;
+        let kinds = [Match::Background, Match::Box(0), Match::Ignored, Match::Box(1)];
+        let matches = |from: usize| -> Vec<Match> {
+            (0..anchors * cells).map(|i| kinds[(i * 7 / 3 + from) % 4]).collect()
+        };
+        let matches = [matches(0), matches(1)];
+        let (labels, weights) = ([2u32, 0], [0.5f32, 2.0]);
+        for (alpha, gamma) in [(Some(0.25), 2.0), (None, 1.5)] {
+            let each = matches.iter().map(|matches| (matches.as_slice(), labels.to_vec()));
+            let own = FocalSum::new(each, weights.to_vec(), (CLASSES, cells), (alpha, gamma));
+            let own = (own.of(&logits)? * 3.0)?;
+
+            let rows = super::super::head::rows(&[logits.as_tensor().clone()], CLASSES)?;
+            let at = |picture: usize, anchor: usize, class: usize| {
+                let weight = |weight: f32| (weight, 3.0 * weights[picture]);
+                match matches[picture][anchor] {
+                    Match::Ignored => (0.0, 0.0),
+                    Match::Box(n) if labels[n] as usize == class => weight(1.0),
+                    _ => weight(0.0),
+                }
+            };
+            let all = (0..2 * anchors * cells * CLASSES).map(|i| {
+                at(i / (anchors * cells * CLASSES), i / CLASSES % (anchors * cells), i % CLASSES)
+            });
+            let (targets, weights): (Vec<f32>, Vec<f32>) = all.unzip();
+            let tensor = |values| Tensor::from_vec(values, rows.shape(), &Device::Cpu);
+            let chain = super::super::focal_loss(&rows, &tensor(targets)?, alpha, gamma)?;
+            let chain = (chain * tensor(weights)?)?.sum_all()?;
+
+            let (a, b) = (own.to_scalar::<f32>()?, chain.to_scalar::<f32>()?);
+            assert!((a - b).abs() < 1e-5 * b.abs(), "{a}, {b}");
+            let gradient = |loss: &Tensor| -> Result<Vec<f32>> {
+                let gradient = loss.backward()?.get(&logits).expect("it depends on them").clone();
+                gradient.flatten_all()?.to_vec1()
+            };
+            for (a, b) in gradient(&own)?.into_iter().zip(gradient(&chain)?) {
+                assert!((a - b).abs() <= 2e-5 * b.abs() + 1e-6, "{a}, {b}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_hidden() -> Result<()> {
+        let logits = Tensor::new(&[0f32, f32::NAN], &Device::Cpu)?.reshape((1, 1, 1, 2))?;
+        let matches = [Match::Background; 2];
+        let each = [(matches.as_slice(), Vec::new())].into_iter();
+        let loss = FocalSum::new(each, vec![1.0], (1, 2), (Some(0.25), 2.0)).of(&logits)?;
+        assert!(loss.to_scalar::<f32>()?.is_nan());
+        Ok(())
     }
 }
