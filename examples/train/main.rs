@@ -1,6 +1,7 @@
-//! Trains networks: `cargo run --release --example train -- detect --data images/ …`
+//! Trains networks: `cargo run --release --example train -- classify --data flowers/ --out run/`
 
 mod bar;
+mod classify;
 mod detect;
 mod recipe;
 mod run;
@@ -13,8 +14,11 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
+  train classify --data flowers/ --out runs/flowers                 from the built-in model to your classes
+  train classify --data flowers/ --out runs/flowers --resume        on, after whatever stopped it
+  train classify --data tiny-imagenet-200/ --out runs/tiny --recipe small --cache 2g
+  train classify --data imagenet/ --out runs/imagenet --recipe paper --batch-size 256 --accumulate 4
   train detect --data images/ --annotations train.json --val-annotations val.json --out runs/mine
-  train detect --data images/ --annotations train.json --val-annotations val.json --out runs/mine --resume
   train segment --data camvid/ --layout camvid --size 360 --out runs/camvid
   train segment --data ade20k/ --layout ade20k --preset mmseg --recipe mmseg --init ghostnetv2_100 --out runs/ade
 ";
@@ -29,6 +33,9 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Task {
+    /// A classifier, from pictures in a folder per class: DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg
+    #[command(after_help = EXAMPLES)]
+    Classify(Box<classify::ClassifyArgs>),
     /// A RetinaNet, on pictures with boxes in COCO's form
     #[command(after_help = EXAMPLES)]
     Detect(Box<detect::DetectArgs>),
@@ -39,6 +46,7 @@ enum Task {
 
 fn main() -> ExitCode {
     report(match Cli::parse().task {
+        Task::Classify(args) => classify::run(&args),
         Task::Detect(args) => detect::run(&args),
         Task::Segment(args) => segment::run(&args),
     })

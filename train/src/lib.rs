@@ -4,9 +4,10 @@
 //! - [`task`]: what is learned, a data source, an objective and a score.
 //! - [`run`]: the loop over both, with [`checkpoint`]s that survive being killed.
 //! - [`optim`], [`schedule`], [`ema`]: PyTorch's and timm's numbers.
+//! - [`recipe`]: what people tune, in epochs.
 //! - [`seed`]: random numbers that are the same on every machine.
-//! - [`data`], [`dense`]: data sets, and augmentation that keeps boxes and masks in place.
-//! - [`classify`]: classification; [`detector`], [`segmenter`]: networks for dense tasks.
+//! - [`classify`]: classification. [`detector`] and [`segmenter`] are the tasks of dense prediction,
+//!   on the [`data`] that they read and with the augmentation of [`dense`].
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

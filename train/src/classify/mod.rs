@@ -5,10 +5,12 @@ mod export;
 mod folders;
 mod loss;
 mod network;
+mod recipe;
 mod task;
 
 pub use augment::Augment;
 pub use folders::{ClassFolders, Labelled};
 pub use loss::cross_entropy;
 pub use network::Classifier;
+pub use recipe::ClassificationRecipe;
 pub use task::{Batch, Classification};

@@ -33,6 +33,8 @@ pub struct Classification {
     train: Pictures,
     val: Pictures,
     device: Device,
+    /// What the run starts from, for its identity.
+    start: Value,
 }
 
 /// What a step learns from.
@@ -61,7 +63,8 @@ impl Classification {
             Pictures::new(paths, DecodeOptions::default(), room.clone())
         };
         let (train, val) = (pictures(&data.train), pictures(&data.val));
-        Self { classifier, augment, preprocess, smoothing, data, train, val, device }
+        let start = Value::Null;
+        Self { classifier, augment, preprocess, smoothing, data, train, val, device, start }
     }
 
     /// Decodes every picture once, and reports all that can't be; `done` is called after each.
@@ -75,6 +78,11 @@ impl Classification {
             true => Ok(()),
             false => Err(Error::Data { path: root.into(), problems }),
         }
+    }
+
+    /// Says what the run starts from: a resumed one must start from the same.
+    pub fn begin_with(&mut self, start: Value) {
+        self.start = start;
     }
 
     /// The classes, in order.
@@ -134,6 +142,7 @@ impl Task for Classification {
             "pictures": [self.train.len(), self.val.len()],
             "augment": self.augment,
             "label_smoothing": self.smoothing,
+            "start": self.start,
             "scored_at": format!("{:?}", self.preprocess),
         })
     }
