@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 /// Numbers that one thread works on at a time: 64 KiB.
 const PIECE: usize = 16 << 10;
 
+/// A piece of what is changed, of what is read, and of each slot.
+type Piece<'a> = (&'a mut [f32], &'a [f32], Vec<&'a mut [f32]>);
+
 /// Runs `update` on pieces of `changed`, `read` and each of `slots`, which are equally long.
 pub(crate) fn each(
     changed: &mut [f32],
@@ -18,7 +21,7 @@ pub(crate) fn each(
     update: impl Fn(&mut [f32], &[f32], &mut [&mut [f32]]) + Sync,
 ) {
     let mut columns: Vec<_> = slots.iter_mut().map(|slot| slot.chunks_mut(PIECE)).collect();
-    let pieces: Vec<(&mut [f32], &[f32], Vec<&mut [f32]>)> = changed
+    let pieces: Vec<Piece> = changed
         .chunks_mut(PIECE)
         .zip(read.chunks(PIECE))
         .map(|(changed, read)| {
@@ -47,7 +50,7 @@ pub(crate) fn lerp(average: &mut Tensor, new: &Tensor, share: f64) -> Result<()>
             average.iter_mut().zip(new).for_each(|(a, n)| *a += share * (n - *a));
         });
     }
-    *average = (average.as_ref() + ((new - average.as_ref())? * share)?)?;
+    *average = (&*average + ((new - &*average)? * share)?)?;
     Ok(())
 }
 

@@ -129,8 +129,8 @@ impl Outer {
             let mut b = self.b.add(m * self.k + column);
             for _ in 0..count {
                 let mut vectors = [isa.splat(0.0); NZ];
-                for z in 0..NZ {
-                    vectors[z] = load_lanes(isa, b.add(z * I::LANES), of(z));
+                for (z, vector) in vectors.iter_mut().enumerate() {
+                    *vector = load_lanes(isa, b.add(z * I::LANES), of(z));
                 }
                 for (i, row) in sums.iter_mut().enumerate() {
                     let factor = isa.splat(*a.add(i));

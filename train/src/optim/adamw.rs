@@ -60,9 +60,9 @@ impl Update for AdamW {
     fn tensors(&self, at: At, w: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
         let [mean, square] = slots else { candle::bail!("AdamW keeps two tensors") };
         let (kept, rate, root) = self.factors(at);
-        *mean = ((mean.as_ref() * self.beta1)? + (g * (1.0 - self.beta1))?)?;
-        *square = ((square.as_ref() * self.beta2)? + (g.sqr()? * (1.0 - self.beta2))?)?;
-        let step = (mean.as_ref() / ((square.sqrt()? / root)? + self.eps)?)?;
+        *mean = ((&*mean * self.beta1)? + (g * (1.0 - self.beta1))?)?;
+        *square = ((&*square * self.beta2)? + (g.sqr()? * (1.0 - self.beta2))?)?;
+        let step = (&*mean / ((square.sqrt()? / root)? + self.eps)?)?;
         (w * kept)? - (step * rate)?
     }
 }

@@ -50,9 +50,9 @@ impl Update for RmsPropTf {
     fn tensors(&self, at: At, w: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
         let [square, moves] = slots else { candle::bail!("RMSpropTF keeps two tensors") };
         let g = (g + (w * at.decay)?)?;
-        *square = ((square.as_ref() * self.alpha)? + (g.sqr()? * (1.0 - self.alpha))?)?;
-        let step = (g / (square.as_ref() + self.eps)?.sqrt()?)?;
-        *moves = ((moves.as_ref() * self.momentum)? + (step * at.rate)?)?;
-        w - moves.as_ref()
+        *square = ((&*square * self.alpha)? + (g.sqr()? * (1.0 - self.alpha))?)?;
+        let step = (g / (&*square + self.eps)?.sqrt()?)?;
+        *moves = ((&*moves * self.momentum)? + (step * at.rate)?)?;
+        w - &*moves
     }
 }

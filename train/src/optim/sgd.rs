@@ -37,9 +37,9 @@ impl Update for Sgd {
     fn tensors(&self, at: At, w: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
         let [velocity] = slots else { candle::bail!("SGD keeps one tensor") };
         let g = (g + (w * at.decay)?)?;
-        *velocity = ((velocity.as_ref() * self.momentum)? + &g)?;
+        *velocity = ((&*velocity * self.momentum)? + &g)?;
         let step = match self.nesterov {
-            true => (g + (velocity.as_ref() * self.momentum)?)?,
+            true => (g + (&*velocity * self.momentum)?)?,
             false => velocity.clone(),
         };
         w - (step * at.rate)?

@@ -234,8 +234,7 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         for part in 0..self.plan.accumulate {
             let Ready { batch, examples } = ahead.next()?;
             let pictures = task.images(&batch)?;
-            let seed =
-                Seed(self.plan.seed).stream("step", self.position.total as u64, part as u64).bits();
+            let seed = Seed(self.plan.seed).stream("step", self.position.total, part as u64).bits();
             let step =
                 self.network.step(&pictures, seed, &mut |outputs| task.loss(&batch, outputs))?;
             images += examples;
