@@ -24,8 +24,9 @@ const SEED: u64 = 0x2211_12905;
 #[derive(Args, Clone, Debug)]
 pub struct HeadedArgs {
     /// A folder with config.json and model.safetensors, a repository hf:org/repo[@revision] of the
-    /// same, or a .safetensors file [default: the built-in backbone under a head that is not
-    /// trained, which shows how everything works and finds nothing]
+    /// same, or a .safetensors file [default: for segmentation a Semantic FPN for the 11 classes of
+    /// CamVid, streets seen from a car, built in; else, and with --preset, the built-in backbone
+    /// under a head that is not trained, which shows how everything works and finds nothing]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
     /// A .safetensors file
@@ -42,6 +43,25 @@ pub struct HeadedArgs {
     /// Use only what the hub's cache on this machine holds
     #[arg(long)]
     offline: bool,
+}
+
+/// A kind of network with a head, of which one that is trained may be part of the program.
+pub trait Shipped {
+    /// That one.
+    const BUILT_IN: Option<ModelSource>;
+}
+
+impl Shipped for retinanet::Preset {
+    const BUILT_IN: Option<ModelSource> = None;
+}
+
+impl Shipped for segmentation::Preset {
+    /// Trained as its README says.
+    const BUILT_IN: Option<ModelSource> = Some(ModelSource::Embedded {
+        name: "the built-in ghostnetv2_100-camvid",
+        weights: include_bytes!("../../assets/ghostnetv2_100-camvid/model.safetensors"),
+        config: include_str!("../../assets/ghostnetv2_100-camvid/config.json"),
+    });
 }
 
 /// What to build a network from.
@@ -77,7 +97,7 @@ impl HeadedArgs {
     where
         P: FromStr<Err: Display>,
     {
-        let mut headed = self.open(quiet)?;
+        let mut headed = self.open_or(None, quiet)?;
         let checkpoint = match headed.checkpoint.clone() {
             Some(checkpoint) => checkpoint,
             None => model::DEFAULT.open_local()?,
@@ -89,19 +109,27 @@ impl HeadedArgs {
         Ok((headed, checkpoint))
     }
 
-    /// Finds and opens the weights.
+    /// Finds and opens the weights; those that ship where neither weights nor a preset are named.
     ///
     /// # Errors
     /// Whatever is wrong with the arguments, the files, or the hub.
     pub fn open<P>(&self, quiet: bool) -> Result<Headed<P>>
     where
+        P: FromStr<Err: Display> + Shipped,
+    {
+        self.open_or(P::BUILT_IN.filter(|_| self.preset.is_none()), quiet)
+    }
+
+    fn open_or<P>(&self, built_in: Option<ModelSource>, quiet: bool) -> Result<Headed<P>>
+    where
         P: FromStr<Err: Display>,
     {
-        let source = match (&self.weights, &self.model) {
+        let named = match (&self.weights, &self.model) {
             (Some(file), _) => Some(ModelSource::path(file.clone())?),
             (_, Some(model)) => Some(ModelSource::parse(model)?),
             _ => None,
         };
+        let source = if self.which.is_some() { named } else { named.or(built_in) };
         if source.is_none() && self.which.is_some() {
             let text = "--which: there are no weights to it: expected --weights or --model too";
             return Err(Usage(text.into()).into());

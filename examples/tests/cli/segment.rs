@@ -31,7 +31,7 @@ fn shares_add_up_in_every_format() {
     let coffee = text(sample("coffee.jpg"));
     let run = |format: &str| {
         let run = segment(SMALL.into_iter().chain(["--format", format, &coffee]));
-        says(&run, 0, &["semantic fpn (lite) on ghostnetv2_100, 150 classes", "not trained"]);
+        says(&run, 0, &["semantic fpn (lite) on ghostnetv2_100, 11 classes", "ghostnetv2_100-camvid"]);
         run.stdout
     };
     let list: Vec<Value> = serde_json::from_str(&run("json")).unwrap();
@@ -56,7 +56,7 @@ fn masks_and_overlays() {
     let list: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
     let mask = heads::data::mask::read(&folder.path().join("out/coffee.png"), false).unwrap();
     assert_eq!(mask.size(), (400, 600));
-    let counts = mask.counts(150);
+    let counts = mask.counts(11);
     for class in list[0]["classes"].as_array().unwrap() {
         let class_id = class["class_id"].as_u64().unwrap() as usize;
         assert_eq!(class["pixels"], counts[class_id]);
@@ -124,7 +124,7 @@ fn tensors_in_and_out() -> candle::Result<()> {
     says(&run, 0, &[]);
     assert_eq!(run.stdout.lines().count(), 2);
     let dump = candle::safetensors::load(at("y.safetensors"), &Device::Cpu)?;
-    assert_eq!(dump["logits"].dims(), [2, 150, 16, 24]);
+    assert_eq!(dump["logits"].dims(), [2, 11, 16, 24]);
     Ok(())
 }
 
