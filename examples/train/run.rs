@@ -16,7 +16,7 @@ use train::{Network, Options, Recipe, Task};
 /// Where a run goes and what computes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
-    /// The folder for checkpoints, metrics, the loss curve and the best model
+    /// The folder for checkpoints, metrics and the best model
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Go on from the last checkpoint in --out; without one, begin

@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(first(0, "order", 0, 0), FIRST);
     }
 
-    /// As Python's integers have it, computed from the definitions above.
+    /// Computed once more in Python, from the same formula.
     const FIRST: u64 = 0x89ed_7bba_ceb0_5bdd;
 
     fn moments(mut draw: impl FnMut(&mut Random) -> f64) -> (f64, f64) {

@@ -69,12 +69,6 @@ impl Metrics {
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(Error::write(&self.path))
     }
-
-    /// Draws what is in the file.
-    pub(super) fn draw(&self, folder: &Path) -> Result<(), Error> {
-        let _ = folder;
-        Ok(())
-    }
 }
 
 /// The lines that are whole.

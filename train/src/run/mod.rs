@@ -76,7 +76,7 @@ pub struct Options {
 /// Trains `network` on `task` as `plan` says, and gives the scores of the last evaluation.
 ///
 /// In `options.out` are then `last.safetensors` and `previous.safetensors` to resume from,
-/// `metrics.jsonl`, `curve.png`, and the best model in `best/`. A run that was stopped at any moment
+/// `metrics.jsonl`, and the best model in `best/`. A run that was stopped at any moment
 /// and resumed ends with the same bytes in `last.safetensors` as one that was not.
 ///
 /// # Errors
@@ -311,7 +311,6 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         self.metrics.epoch(step, epoch, &rows, images_per_s)?;
         self.position = Position { epoch: epoch + 1, step: 0, total: step };
         self.save()?;
-        self.metrics.draw(&self.options.out)?;
         observer.epoch(epoch, self.plan.epochs, &rows, self.best);
         Ok(scores)
     }

@@ -109,24 +109,25 @@ mod tests {
     /// The mean of a picture tells how much of each label is in it.
     #[test]
     fn labels_have_the_shares_of_the_pixels() {
-        let ways = [(0.2, 0.0), (0.0, 1.0), (0.8, 1.0)];
-        for (mixup_alpha, cutmix_alpha) in ways {
+        // Mean shares: mixup's is one half. CutMix's is more, since rectangles end at the border: it
+        // is what torchvision's formula gives over 400,000 draws at this size, and the last the
+        // mean of both.
+        let ways = [(0.2, 0.0, 0.5), (0.0, 1.0, 0.761), (0.2, 1.0, 0.63)];
+        for (mixup_alpha, cutmix_alpha, mean) in ways {
             let mut shares = Vec::new();
-            for i in 0..100 {
+            for i in 0..2000 {
                 let (pictures, mixed) = mixed(Mix { mixup_alpha, cutmix_alpha }, i);
                 for (i, picture) in pictures.iter().enumerate() {
-                    let mean = picture.iter().sum::<f32>() / picture.len() as f32;
+                    let value =
+                        picture.iter().map(|&v| f64::from(v)).sum::<f64>() / picture.len() as f64;
                     let labels = mixed.labels(i, &[0, 1, 2]);
                     let expected: f64 = labels.iter().map(|&(l, share)| l as f64 * share).sum();
-                    assert!((f64::from(mean) - expected).abs() < 1e-5);
+                    assert!((value - expected).abs() < 1e-5);
                 }
                 shares.push(mixed.share);
             }
-            let (least, most) = (
-                shares.iter().copied().fold(1.0, f64::min),
-                shares.iter().copied().fold(0.0, f64::max),
-            );
-            assert!(least < 0.5 && most > 0.6, "{mixup_alpha} {cutmix_alpha}: {least} to {most}");
+            let found = shares.iter().sum::<f64>() / shares.len() as f64;
+            assert!((found - mean).abs() < 0.04, "{mixup_alpha} {cutmix_alpha}: {found}");
         }
     }
 
