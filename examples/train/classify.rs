@@ -73,7 +73,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(long, value_name = "PREFIX,…", value_delimiter = ',')]
     freeze: Vec<String>,
     /// Leave batch-norms as they are: means, variances, scales and shifts
-    #[arg(long)]
+    #[arg(long, alias = "freeze-norms")]
     freeze_bn: bool,
     /// Don't decode every picture before the work starts
     #[arg(long)]

@@ -56,7 +56,7 @@ pub(crate) struct DetectArgs {
     freeze: Vec<String>,
     /// Let all batch-norms normalise by the means and variances that they have, which then stay: for
     /// networks whose heads are trained already or have no batch-norms
-    #[arg(long)]
+    #[arg(long, alias = "freeze-bn")]
     freeze_norms: bool,
     #[command(flatten)]
     run: RunArgs,

@@ -31,7 +31,11 @@ fn shares_add_up_in_every_format() {
     let coffee = text(sample("coffee.jpg"));
     let run = |format: &str| {
         let run = segment(SMALL.into_iter().chain(["--format", format, &coffee]));
-        says(&run, 0, &["semantic fpn (lite) on ghostnetv2_100, 11 classes", "ghostnetv2_100-camvid"]);
+        says(
+            &run,
+            0,
+            &["semantic fpn (lite) on ghostnetv2_100, 11 classes", "ghostnetv2_100-camvid"],
+        );
         run.stdout
     };
     let list: Vec<Value> = serde_json::from_str(&run("json")).unwrap();
