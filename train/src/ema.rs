@@ -11,15 +11,19 @@ use serde::{Deserialize, Serialize};
 /// timm 1.0.31, `timm/utils/model_ema.py`, `ModelEmaV3`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decay {
-    /// What is kept of the average at each step.
+    /// What is kept of the average at each step but the first.
     pub decay: f64,
     /// Begin with less: `1 - (1 + step)^(-2/3)`, as long as that is below `decay`.
     pub warmup: bool,
 }
 
 impl Decay {
-    /// What is kept at the update after `step`, counted from 0.
+    /// What is kept at the update after `step`, counted from 0: nothing after the first, with or
+    /// without a warm-up, so that what a network began with is in no average.
     pub fn at(self, step: u64) -> f64 {
+        if step == 0 {
+            return 0.0;
+        }
         if !self.warmup {
             return self.decay;
         }
