@@ -108,6 +108,14 @@ fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcom
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
     let network = headed.semantic_fpn(args.size, (&compute, 1))?;
     let classes = network.config().classes;
+    if let Some(expected) = layout.classes().filter(|expected| *expected != classes) {
+        let text = format!(
+            "{}: the network has {classes} classes, the annotations {expected}: expected another \
+             --model",
+            headed.origin()
+        );
+        return Err(Usage(text).into());
+    }
     let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
     let run = Run {
         paths: &paths,

@@ -184,23 +184,19 @@ fn a_network_is_scored_on_its_pictures() {
     let map = LabelMap::new((400, 600), vec![7; 400 * 600]).unwrap();
     fs::write(truth.join("coffee.png"), cli::masks::png(&map).unwrap()).unwrap();
     let (images, truth) = (text(images), text(truth));
-    let run = evaluate([
-        "ade20k",
-        "--annotations",
-        &truth,
-        "--images",
-        &images,
-        "--size",
-        "64",
-        "--format",
-        "json",
-    ]);
-    let found = number(&run);
-    assert!(found["pixel_accuracy"].as_f64().unwrap() <= 1.0);
-    assert_eq!(found["classes"].as_array().unwrap().len(), 150);
+    let small = ["--annotations", &truth, "--images", &images, "--size", "64"];
+    let run = |layout: &str, more: &[&str]| {
+        evaluate([layout].into_iter().chain(small).chain(more.iter().copied()))
+    };
+    for (layout, more, classes) in [("camvid", &[][..], 11), ("ade20k", &["--preset", "lite"], 150)]
+    {
+        let found = number(&run(layout, &[more, &["--format", "json"]].concat()));
+        assert!(found["pixel_accuracy"].as_f64().unwrap() <= 1.0);
+        assert_eq!(found["classes"].as_array().unwrap().len(), classes);
+    }
+    says(&run("ade20k", &[]), 2, &["11 classes", "150"]);
     // A mask of another size ends it: its picture is not the one that was annotated.
     let map = LabelMap::new((2, 2), vec![7; 4]).unwrap();
     fs::write(Path::new(&truth).join("coffee.png"), cli::masks::png(&map).unwrap()).unwrap();
-    let run = evaluate(["ade20k", "--annotations", &truth, "--images", &images, "--size", "64"]);
-    says(&run, 3, &["coffee.png", "600x400 pixels: expected 2x2"]);
+    says(&run("camvid", &[]), 3, &["coffee.png", "600x400 pixels: expected 2x2"]);
 }

@@ -60,8 +60,7 @@ pub struct Annotation {
     pub image_id: u64,
     /// The category's number.
     pub category_id: u64,
-    /// Left, top, width and height in pixels; a few boxes of COCO's own training part have a width
-    /// or a height of 0, and can't be found.
+    /// Left, top, width and height in pixels.
     pub bbox: [f64; 4],
     /// Of its outline where it has one, else of the box.
     pub area: f64,
@@ -164,8 +163,8 @@ impl Stored {
             problem(format!("category_id {}: there is no such category", self.category_id));
         }
         let [_, _, w, h] = self.bbox;
-        if self.bbox.iter().any(|side| !side.is_finite()) || w < 0.0 || h < 0.0 {
-            problem(format!("bbox {:?}: expected a width and a height of 0 or more", self.bbox));
+        if self.bbox.iter().any(|side| !side.is_finite()) || w <= 0.0 || h <= 0.0 {
+            problem(format!("bbox {:?}: expected a width and a height above 0", self.bbox));
         }
         if self.area.is_some_and(|area| !area.is_finite() || area < 0.0) {
             problem(format!("area {:?}: expected 0 or more", self.area.unwrap_or_default()));
@@ -216,7 +215,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let error = parse(
-            r#"{"id": 5, "image_id": 2, "category_id": 1, "bbox": [0, 0, -1, 2]},
+            r#"{"id": 5, "image_id": 2, "category_id": 1, "bbox": [0, 0, 0, 2]},
                {"id": 5, "image_id": 1, "category_id": 90, "bbox": [0, 0, 1, 2], "area": -1},
                {"id": 6, "image_id": 1, "category_id": 90, "bbox": [0, 0, 1, -2], "iscrowd": 2}"#,
         );
@@ -226,7 +225,7 @@ mod tests {
             "annotation 5 is there more than once",
             "image_id 2: there is no such image",
             "category_id 1",
-            "bbox [0.0, 0.0, -1.0, 2.0]",
+            "bbox [0.0, 0.0, 0.0, 2.0]",
             "bbox [0.0, 0.0, 1.0, -2.0]",
             "area -1",
             "iscrowd 2",
