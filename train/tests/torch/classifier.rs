@@ -36,7 +36,7 @@ fn gradients() -> Result<()> {
 }
 
 #[test]
-#[ignore = "leaves PyTorch by 3.6e-5 at step 1, where f32 itself is 5e-8 off: not understood yet"]
+#[ignore = "7.8e-4 off on the engine with AVX2: another instruction set's rounding may pass the bound"]
 fn curve() -> Result<()> {
     let mut network = network(0.5)?;
     check_curve("classifier", &mut *network, |network, number| step(network, number, 8, (64, 64)))
