@@ -218,8 +218,8 @@ impl Task for Classification {
 
     fn export(&self, state: &Named<Tensor>, folder: &Path) -> std::result::Result<(), Error> {
         let (config, data) = (self.classifier.config(), &self.data);
-        export::config(folder, config, &data.classes, &data.words, &self.preprocess)?;
-        export::weights(state, folder)
+        let config = export::config(config, &data.classes, &data.words, &self.preprocess);
+        crate::export::model(state, &config, folder)
     }
 }
 
