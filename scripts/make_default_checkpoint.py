@@ -12,7 +12,7 @@ The script stops where a value is NaN, infinite, or beyond what f16 holds, where
 of a classifier, where timm does not load the result. Of that it prints how far the logits of random pictures move.
 
 Command: python scripts/make_default_checkpoint.py SOURCE assets/ghostnetv2_100-tiny-imagenet
-         python scripts/make_default_checkpoint.py runs/camvid/best assets/ghostnetv2_100-camvid
+         python scripts/make_default_checkpoint.py runs/camvid3/best assets/ghostnetv2_100-camvid
 Versions: requirements.txt.
 """
 
