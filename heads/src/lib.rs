@@ -41,6 +41,7 @@ pub mod coder;
 pub mod data;
 pub mod eval;
 pub mod fpn;
+mod known_gradient;
 mod layers;
 pub mod nms;
 mod norms;

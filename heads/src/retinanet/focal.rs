@@ -4,9 +4,9 @@
 //! would go through them twenty times, and this goes once.
 
 use super::Match;
-use candle::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use crate::known_gradient;
+use candle::{CpuStorage, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
 
 /// The class that scores learn where there is no object.
 const BACKGROUND: i32 = -1;
@@ -25,8 +25,6 @@ pub(super) struct FocalSum {
     cells: usize,
     alpha: Option<f32>,
     gamma: f32,
-    /// Of the loss for each logit, once it is known.
-    gradient: Mutex<Vec<f32>>,
 }
 
 impl FocalSum {
@@ -51,15 +49,43 @@ impl FocalSum {
             }
         }
         let (alpha, gamma) = (alpha.map(|alpha| alpha as f32), gamma as f32);
-        Self { targets, weights, classes, cells, alpha, gamma, gradient: Mutex::default() }
+        Self { targets, weights, classes, cells, alpha, gamma }
     }
 
     /// The sum, a scalar with a gradient.
     ///
     /// # Errors
     /// Logits of another shape.
-    pub(super) fn of(self, logits: &Tensor) -> Result<Tensor> {
-        logits.contiguous()?.apply_op1(self)
+    pub(super) fn of(&self, logits: &Tensor) -> Result<Tensor> {
+        let logits = logits.contiguous()?;
+        let (sum, gradient) = {
+            let (storage, layout) = logits.storage_and_layout();
+            match (&*storage, layout.contiguous_offsets()) {
+                (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => {
+                    self.sum_and_gradient(&all[start..end])?
+                }
+                _ => bail!("focal loss: expected logits of f32, row by row"),
+            }
+        };
+        known_gradient::scalar(&logits, sum, gradient)
+    }
+
+    fn sum_and_gradient(&self, logits: &[f32]) -> Result<(f64, Vec<f32>)> {
+        let (pictures, each) = (self.weights.len(), self.classes * self.cells);
+        let expected = self.targets.len() * self.classes;
+        if logits.len() != expected || pictures == 0 || each == 0 {
+            bail!("focal loss: {} logits: expected {expected}", logits.len())
+        }
+        let anchors = logits.len() / each / pictures;
+        let mut gradient = vec![0.0; logits.len()];
+        let parts = logits.par_chunks_exact(each).zip(gradient.par_chunks_exact_mut(each));
+        let parts = parts.zip(self.targets.par_chunks_exact(self.cells)).enumerate();
+        let sums = parts.map(|(i, ((logits, gradient), targets))| {
+            self.anchor(logits, targets, self.weights[i / anchors.max(1)], gradient)
+        });
+        // In order, whatever thread was first.
+        let sums: Vec<f64> = sums.collect();
+        Ok((sums.iter().sum(), gradient))
     }
 
     /// Value and gradient for all classes of an anchor of a picture, `[classes, cells]`.
@@ -162,48 +188,6 @@ fn ln_1p(e: f32) -> f32 {
     let q = s * s;
     let tail = ((q * (1.0 / 13.0) + 1.0 / 11.0) * q + 1.0 / 9.0) * q + 1.0 / 7.0;
     2.0 * s * (((tail * q + 1.0 / 5.0) * q + 1.0 / 3.0) * q + 1.0)
-}
-
-impl CustomOp1 for FocalSum {
-    fn name(&self) -> &'static str {
-        "focal-loss"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (CpuStorage::F32(all), Some((start, end))) = (storage, layout.contiguous_offsets())
-        else {
-            bail!("focal loss: expected logits of f32, row by row")
-        };
-        let logits = &all[start..end];
-        let (pictures, each) = (self.weights.len(), self.classes * self.cells);
-        let expected = self.targets.len() * self.classes;
-        if logits.len() != expected || pictures == 0 || each == 0 {
-            bail!("focal loss: {} logits: expected {expected}", logits.len())
-        }
-        let anchors = logits.len() / each / pictures;
-        let mut gradient = vec![0.0; logits.len()];
-        let parts = logits.par_chunks_exact(each).zip(gradient.par_chunks_exact_mut(each));
-        let parts = parts.zip(self.targets.par_chunks_exact(self.cells)).enumerate();
-        let sums = parts.map(|(i, ((logits, gradient), targets))| {
-            self.anchor(logits, targets, self.weights[i / anchors.max(1)], gradient)
-        });
-        // In order, whatever thread was first.
-        let sums: Vec<f64> = sums.collect();
-        *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = gradient;
-        let sum = sums.iter().sum::<f64>() as f32;
-        Ok((CpuStorage::F32(vec![sum]), Shape::from(())))
-    }
-
-    fn bwd(&self, logits: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let mut known = self.gradient.lock().unwrap_or_else(PoisonError::into_inner);
-        let gradient =
-            Tensor::from_vec(std::mem::take(&mut *known), logits.shape(), logits.device());
-        match grad.to_scalar::<f32>()? {
-            1.0 => gradient,
-            factor => gradient? * f64::from(factor),
-        }
-        .map(Some)
-    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 
 use super::UNLABELLED;
 use crate::bilinear::{Taps, taps};
+use crate::known_gradient;
 use crate::placement::Size;
-use candle::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle::{CpuStorage, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
 
 /// The sum over all pixels with a label, divided.
 #[derive(Debug)]
@@ -16,8 +16,6 @@ pub(super) struct EntropySum {
     divisor: f32,
     rows: Vec<Taps>,
     columns: Vec<Taps>,
-    /// Of the sum for each logit, once it is known.
-    gradient: Mutex<Vec<f32>>,
 }
 
 impl EntropySum {
@@ -33,7 +31,6 @@ impl EntropySum {
             divisor: divisor as f32,
             rows: taps(from.0, to.0, align_corners),
             columns: taps(from.1, to.1, align_corners),
-            gradient: Mutex::default(),
         }
     }
 
@@ -41,8 +38,37 @@ impl EntropySum {
     ///
     /// # Errors
     /// Logits of another shape.
-    pub(super) fn of(self, logits: &Tensor) -> Result<Tensor> {
-        logits.contiguous()?.apply_op1(self)
+    pub(super) fn of(&self, logits: &Tensor) -> Result<Tensor> {
+        let logits = logits.contiguous()?;
+        let (sum, gradient) = {
+            let (storage, layout) = logits.storage_and_layout();
+            match (&*storage, layout.contiguous_offsets()) {
+                (Storage::Cpu(CpuStorage::F32(all)), Some((start, end))) => {
+                    self.sum_and_gradient(&all[start..end], logits.dims4()?)?
+                }
+                _ => bail!("cross entropy: expected logits of f32, row by row"),
+            }
+        };
+        known_gradient::scalar(&logits, sum, gradient)
+    }
+
+    fn sum_and_gradient(
+        &self,
+        logits: &[f32],
+        (b, classes, h, w): (usize, usize, usize, usize),
+    ) -> Result<(f64, Vec<f32>)> {
+        let pixels = self.rows.len() * self.columns.len();
+        let mut gradient = vec![0f32; logits.len()];
+        let len = (classes * h * w).max(1);
+        let pictures = gradient.par_chunks_mut(len).zip(logits.par_chunks(len));
+        let sums: Vec<f64> = pictures
+            .zip(self.labels.par_chunks(pixels.max(1)))
+            .map(|((gradient, logits), labels)| self.picture(logits, labels, (h, w), gradient))
+            .collect();
+        if sums.len() != b {
+            bail!("cross entropy: label maps of {} pictures for {b}", sums.len())
+        }
+        Ok((sums.iter().sum::<f64>() / f64::from(self.divisor), gradient))
     }
 
     /// The sum of a picture; `logits` and their gradient are `[classes, height, width]`.
@@ -128,39 +154,5 @@ impl EntropySum {
             scores[usize::from(*label) * across + i] -= 1.0 / self.divisor;
         }
         f64::from(sum)
-    }
-}
-
-impl CustomOp1 for EntropySum {
-    fn name(&self) -> &'static str {
-        "entropy-sum"
-    }
-
-    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (b, classes, h, w) = layout.shape().dims4()?;
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            bail!("entropy-sum: {:?} logits are not contiguous", layout.shape())
-        };
-        let logits = &logits.as_slice::<f32>()?[start..end];
-        let pixels = self.rows.len() * self.columns.len();
-        let mut gradient = vec![0f32; logits.len()];
-        let len = (classes * h * w).max(1);
-        let pictures = gradient.par_chunks_mut(len).zip(logits.par_chunks(len));
-        let sums: Vec<f64> = pictures
-            .zip(self.labels.par_chunks(pixels.max(1)))
-            .map(|((gradient, logits), labels)| self.picture(logits, labels, (h, w), gradient))
-            .collect();
-        if sums.len() != b {
-            bail!("entropy-sum: label maps of {} pictures for {b}", sums.len())
-        }
-        *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = gradient;
-        let sum = sums.iter().sum::<f64>() / f64::from(self.divisor);
-        Ok((CpuStorage::F32(vec![sum as f32]), Shape::from(())))
-    }
-
-    fn bwd(&self, logits: &Tensor, _sum: &Tensor, outer: &Tensor) -> Result<Option<Tensor>> {
-        let gradient = self.gradient.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let gradient = Tensor::from_vec(gradient, logits.shape(), logits.device())?;
-        Ok(Some(gradient.broadcast_mul(outer)?))
     }
 }
