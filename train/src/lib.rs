@@ -32,7 +32,7 @@ pub mod variables;
 
 pub use ema::{Decay, Ema};
 pub use error::Error;
-pub use network::{Autograd, Named, Network, OnEngine, Step};
+pub use network::{Autograd, Named, Network, OnEngine, Step, Vars};
 pub use optim::{Groups, Optimizer, Rule};
 pub use recipe::{Course, Recipe};
 pub use run::{Observer, Options, Plan, train};

@@ -21,11 +21,18 @@ pub struct Step {
 /// An implementation decides how gradients are computed; optimisers, schedules and checkpoints see
 /// parameters and gradients by name only.
 pub trait Network {
+    /// All variables.
+    fn vars(&self) -> &Vars;
+
     /// What an optimiser changes: weights, biases, scales and shifts.
-    fn parameters(&self) -> &Named<Var>;
+    fn parameters(&self) -> &Named<Var> {
+        &self.vars().parameters
+    }
 
     /// What a step changes by itself: running means and variances of batch-norms.
-    fn statistics(&self) -> &Named<Var>;
+    fn statistics(&self) -> &Named<Var> {
+        &self.vars().statistics
+    }
 
     /// Runs a batch `[B, 3, H, W]` in training mode, and gives the loss that `objective` makes of
     /// the outputs and its gradients. The outputs are such that `objective` can call any
@@ -43,12 +50,8 @@ pub trait Network {
 }
 
 impl<N: Network + ?Sized> Network for Box<N> {
-    fn parameters(&self) -> &Named<Var> {
-        (**self).parameters()
-    }
-
-    fn statistics(&self) -> &Named<Var> {
-        (**self).statistics()
+    fn vars(&self) -> &Vars {
+        (**self).vars()
     }
 
     fn step(
@@ -61,20 +64,62 @@ impl<N: Network + ?Sized> Network for Box<N> {
     }
 }
 
-/// A network whose gradients are candle's, on any device.
-pub struct Autograd<F> {
-    forward: F,
+/// The variables of a network, by what changes them.
+#[derive(Clone, Debug)]
+pub struct Vars {
     parameters: Named<Var>,
     statistics: Named<Var>,
 }
 
-impl<F: Fn(&Tensor) -> Result<Vec<Tensor>>> Autograd<F> {
-    /// A network whose outputs in training mode are `forward` of the images; `variables` are all
-    /// that it was built from, of which running means and variances are told apart by their names.
+impl Vars {
+    /// Of all that a network was built from, running means and variances are told apart by their
+    /// names.
+    pub fn new(all: Named<Var>) -> Self {
+        let (statistics, parameters) = all.into_iter().partition(|(name, _)| is_statistic(name));
+        Self { parameters, statistics }
+    }
+}
+
+/// Whether a tensor of this name is no parameter but what a batch-norm has seen.
+pub fn is_statistic(name: &str) -> bool {
+    name.ends_with(".running_mean") || name.ends_with(".running_var")
+}
+
+/// A network whose gradients are candle's, on any device.
+pub struct Autograd<F> {
+    forward: F,
+    vars: Vars,
+}
+
+impl<F: Fn(&Tensor, u64) -> Result<Vec<Tensor>>> Autograd<F> {
+    /// A network whose outputs in training mode are `forward` of the images and a step's seed;
+    /// `variables` are all that it was built from.
     pub fn new(variables: Named<Var>, forward: F) -> Self {
-        let (statistics, parameters) =
-            variables.into_iter().partition(|(name, _)| is_statistic(name));
-        Self { forward, parameters, statistics }
+        Self { forward, vars: Vars::new(variables) }
+    }
+}
+
+impl<F: Fn(&Tensor, u64) -> Result<Vec<Tensor>>> Network for Autograd<F> {
+    fn vars(&self) -> &Vars {
+        &self.vars
+    }
+
+    fn step(
+        &mut self,
+        images: &Tensor,
+        seed: u64,
+        objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
+    ) -> Result<Step> {
+        let loss = objective(&(self.forward)(images, seed)?)?;
+        let mut found = loss.backward()?;
+        let gradient = |(name, var): (&String, &Var)| {
+            found.remove(var).map(|gradient| (name.clone(), gradient))
+        };
+        let gradients = self.parameters().iter().filter_map(gradient).collect();
+        Ok(Step {
+            loss: f64::from(loss.to_dtype(candle::DType::F32)?.to_scalar::<f32>()?),
+            gradients,
+        })
     }
 }
 
@@ -82,8 +127,7 @@ impl<F: Fn(&Tensor) -> Result<Vec<Tensor>>> Autograd<F> {
 pub struct OnEngine {
     graph: TrainingGraph,
     names: HashMap<TensorId, String>,
-    parameters: Named<Var>,
-    statistics: Named<Var>,
+    vars: Vars,
 }
 
 impl OnEngine {
@@ -96,22 +140,17 @@ impl OnEngine {
         variables: Named<Var>,
         graph: impl FnOnce(&HashSet<TensorId>) -> Result<TrainingGraph>,
     ) -> Result<Self> {
-        let (statistics, parameters): (Named<Var>, Named<Var>) =
-            variables.into_iter().partition(|(name, _)| is_statistic(name));
+        let vars = Vars::new(variables);
         let names: HashMap<TensorId, String> =
-            parameters.iter().map(|(name, var)| (var.id(), name.clone())).collect();
+            vars.parameters.iter().map(|(name, var)| (var.id(), name.clone())).collect();
         let graph = graph(&names.keys().copied().collect())?;
-        Ok(Self { graph, names, parameters, statistics })
+        Ok(Self { graph, names, vars })
     }
 }
 
 impl Network for OnEngine {
-    fn parameters(&self) -> &Named<Var> {
-        &self.parameters
-    }
-
-    fn statistics(&self) -> &Named<Var> {
-        &self.statistics
+    fn vars(&self) -> &Vars {
+        &self.vars
     }
 
     fn step(
@@ -124,38 +163,5 @@ impl Network for OnEngine {
         let named = |(id, gradient)| Some((self.names.get(&id)?.clone(), gradient));
         let gradients = gradients.into_iter().filter_map(named).collect();
         Ok(Step { loss: f64::from(loss.to_scalar::<f32>()?), gradients })
-    }
-}
-
-/// Whether a tensor of this name is no parameter but what a batch-norm has seen.
-pub fn is_statistic(name: &str) -> bool {
-    name.ends_with(".running_mean") || name.ends_with(".running_var")
-}
-
-impl<F: Fn(&Tensor) -> Result<Vec<Tensor>>> Network for Autograd<F> {
-    fn parameters(&self) -> &Named<Var> {
-        &self.parameters
-    }
-
-    fn statistics(&self) -> &Named<Var> {
-        &self.statistics
-    }
-
-    fn step(
-        &mut self,
-        images: &Tensor,
-        _seed: u64,
-        objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
-    ) -> Result<Step> {
-        let loss = objective(&(self.forward)(images)?)?;
-        let mut found = loss.backward()?;
-        let gradient = |(name, var): (&String, &Var)| {
-            found.remove(var).map(|gradient| (name.clone(), gradient))
-        };
-        let gradients = self.parameters.iter().filter_map(gradient).collect();
-        Ok(Step {
-            loss: f64::from(loss.to_dtype(candle::DType::F32)?.to_scalar::<f32>()?),
-            gradients,
-        })
     }
 }

@@ -1,12 +1,11 @@
 //! A GhostNet classifier in training.
 
 use crate::network::{Autograd, Network, OnEngine};
-use crate::task::Place;
+use crate::seed::Seed;
 use crate::variables::Variables;
 use candle::{Module, Result, Tensor};
 use candle_nn::{Init, Linear, ModuleT, VarBuilder};
 use ghostnetv2::{Config, GhostNet};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// What `classifier` reads.
 const FEATURES: usize = 1280;
@@ -19,7 +18,6 @@ pub struct Classifier {
     classes: usize,
     dropout: f64,
     freeze_norms: bool,
-    place: Arc<Mutex<Option<Place>>>,
 }
 
 impl Classifier {
@@ -27,7 +25,7 @@ impl Classifier {
     /// means and variances that they have, and change neither these nor their scales and shifts.
     pub fn new(config: Config, classes: usize, freeze_norms: bool) -> Self {
         let dropout = f64::from(config.dropout);
-        Self { config, classes, dropout, freeze_norms, place: Arc::default() }
+        Self { config, classes, dropout, freeze_norms }
     }
 
     /// The architecture.
@@ -45,11 +43,6 @@ impl Classifier {
         self.freeze_norms
     }
 
-    /// Says which batch comes next: the units that drop out depend on it.
-    pub fn begin(&self, place: Place) {
-        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
-    }
-
     /// The network in training, which gives logits `[B, classes]`.
     ///
     /// # Errors
@@ -65,20 +58,19 @@ impl Classifier {
         }
         let features = GhostNet::no_final_layer(&self.config, vb)?;
         let this = self.clone();
-        let forward = move |images: &Tensor| {
+        let forward = move |images: &Tensor, seed: u64| {
             let features = features.forward_t(images, true)?;
-            Ok(vec![classifier.forward(&this.dropped(features)?)?])
+            Ok(vec![classifier.forward(&this.dropped(features, seed)?)?])
         };
         Ok(Box::new(Autograd::new(variables.named(), forward)))
     }
 
     /// Without some units, chosen anew for every batch; the others are larger for it.
-    fn dropped(&self, features: Tensor) -> Result<Tensor> {
-        let place = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Place { seed, epoch, batch }) = place.filter(|_| self.dropout > 0.0) else {
+    fn dropped(&self, features: Tensor, seed: u64) -> Result<Tensor> {
+        if self.dropout == 0.0 {
             return Ok(features);
-        };
-        let mut random = seed.stream("dropout", epoch, batch);
+        }
+        let mut random = Seed(seed).stream("dropout", 0, 0);
         let kept = (1.0 / (1.0 - self.dropout)) as f32;
         let unit = |_| if random.chance(self.dropout) { 0.0 } else { kept };
         let mask: Vec<f32> = (0..features.elem_count()).map(unit).collect();

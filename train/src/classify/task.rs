@@ -40,7 +40,6 @@ pub struct Classification {
 /// What a step learns from.
 #[derive(Debug)]
 pub struct Batch {
-    place: Place,
     images: Tensor,
     /// `[B, classes]`: the share of each class.
     targets: Tensor,
@@ -162,7 +161,6 @@ impl Task for Classification {
         let targets = targets(&classes, &mixed, self.data.classes.len(), self.smoothing);
         let shape = (examples.len(), 3, height as usize, width as usize);
         Ok(Batch {
-            place,
             images: Tensor::from_vec(images.concat(), shape, &Device::Cpu)?,
             targets: Tensor::from_vec(
                 targets,
@@ -173,7 +171,6 @@ impl Task for Classification {
     }
 
     fn images(&self, batch: &Batch) -> Result<Tensor> {
-        self.classifier.begin(batch.place);
         batch.images.to_device(&self.device)
     }
 

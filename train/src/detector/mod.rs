@@ -68,7 +68,7 @@ impl Detector {
             let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
         }
-        let forward = move |x: &Tensor| {
+        let forward = move |x: &Tensor, _: u64| {
             let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
             Ok([logits, deltas].concat())
         };

@@ -69,7 +69,7 @@ impl Segmenter {
         }
         let config = SemanticFpnConfig { dropout: 0.0, ..self.config.clone() };
         let net = SemanticFpn::ghostnet(&config, &self.backbone, variables.builder())?;
-        let forward = move |x: &Tensor| Ok(vec![net.forward_t(x, true)?]);
+        let forward = move |x: &Tensor, _: u64| Ok(vec![net.forward_t(x, true)?]);
         Ok(Box::new(Autograd::new(variables.named(), forward)))
     }
 

@@ -25,7 +25,7 @@ fn config() -> RetinaNetConfig {
 fn network(width: f64) -> Result<Box<dyn Network>> {
     let variables = variables();
     let net = RetinaNet::ghostnet(&config(), &Config::v2(width), variables.builder())?;
-    let forward = move |x: &Tensor| {
+    let forward = move |x: &Tensor, _: u64| {
         let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
         Ok([logits, deltas].concat())
     };
