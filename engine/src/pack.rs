@@ -70,13 +70,7 @@ impl Matrix {
         PlanError::expect_len("bias of a matrix", n, bias.len())?;
         let lanes = isa.lanes();
         let padded = n.div_ceil(lanes) * lanes;
-        let mut places = Vec::new();
-        let mut column = 0;
-        for vectors in panel_widths(n.div_ceil(lanes), panel_vectors(isa.registers())) {
-            let columns = (vectors * lanes).min(n - column);
-            places.push((column, vectors, columns - (vectors - 1) * lanes));
-            column += vectors * lanes;
-        }
+        let places = panel_places(isa, n);
         let fill = |(column, vectors, _): (usize, usize, usize), to: &mut [f32]| {
             let width = vectors * lanes;
             let rows = width.min(n - column);
@@ -174,8 +168,21 @@ fn half(value: f32) -> u16 {
     (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
+/// The panels of `n` columns: the first column of each, its vectors, and how many columns its last
+/// vector has.
+pub(crate) fn panel_places(isa: AnyIsa, n: usize) -> Vec<(usize, usize, usize)> {
+    let lanes = isa.lanes();
+    let mut column = 0;
+    let place = |vectors: usize| {
+        let first = column;
+        column += vectors * lanes;
+        (first, vectors, column.min(n) - first - (vectors - 1) * lanes)
+    };
+    panel_widths(n.div_ceil(lanes), panel_vectors(isa.registers())).map(place).collect()
+}
+
 /// Splits vectors of columns into panels of at most `most`, and avoids a last one of one vector.
-pub(crate) fn panel_widths(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
+fn panel_widths(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
     let mut left = vectors;
     std::iter::from_fn(move || {
         let width = if left == most + 1 { left.div_ceil(2) } else { left.min(most) };

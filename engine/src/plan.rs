@@ -35,6 +35,7 @@ pub use calibration::{Calibration, OperandRange};
 pub use error::PlanError;
 pub use graph::{Join, Network, Value};
 pub use options::{PlanOptions, Precision};
+pub(crate) use product::block_pixels;
 pub use resize::{Extent, Interpolation};
 pub use run::{Plan, Scratch};
 pub use shape::Shape;

@@ -60,9 +60,9 @@ impl NetworkBuilder {
         activation: Activation,
     ) -> Result<Value, PlanError> {
         window.check("conv")?;
-        self.expect("conv", self.is_map(x) || x == Value(0), "a map")?;
+        PlanError::expect("conv", self.is_map(x) || x == Value(0), "a map")?;
         let (c, n) = (self.channels(x), bias.len());
-        self.expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
+        PlanError::expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
         let isa = self.network.isa;
         let from = (c, x == Value(0));
         let weights = Kernels::pack(&mut self.store, isa, window, from, (weights, bias))?;
@@ -82,9 +82,9 @@ impl NetworkBuilder {
         add: Option<Value>,
     ) -> Result<Value, PlanError> {
         let n = bias.len();
-        self.expect("pointwise", self.is_map(x), "a map")?;
+        PlanError::expect("pointwise", self.is_map(x), "a map")?;
         let fits = add.is_none_or(|add| self.is_map(add) && self.channels(add) == n);
-        self.expect("pointwise", fits, "a map of the output's channels to add")?;
+        PlanError::expect("pointwise", fits, "a map of the output's channels to add")?;
         let weights = Arc::new(self.matrix(x, weights, bias)?);
         Ok(self.push(Op::Pointwise { x, weights, activation, add }, n, false))
     }
@@ -101,7 +101,7 @@ impl NetworkBuilder {
         activation: Activation,
     ) -> Result<Value, PlanError> {
         window.check("depthwise")?;
-        self.expect("depthwise", self.is_map(x), "a map")?;
+        PlanError::expect("depthwise", self.is_map(x), "a map")?;
         let channels = self.channels(x);
         let filters = Arc::new(self.filters(channels, window.kernel, weights)?);
         Ok(self.push(Op::Depthwise { x, filters, window, activation }, channels, false))
@@ -123,18 +123,18 @@ impl NetworkBuilder {
         join: Join,
     ) -> Result<Value, PlanError> {
         let primary = bias.len();
-        self.expect("ghost", self.is_map(x), "a map")?;
+        PlanError::expect("ghost", self.is_map(x), "a map")?;
         let fits = scale.is_none_or(|s| self.is_vector(s) && self.channels(s) == self.channels(x));
-        self.expect("ghost", fits, "a vector of the input's channels as scale")?;
+        PlanError::expect("ghost", fits, "a vector of the input's channels as scale")?;
         let fits = (primary..=2 * primary).contains(&channels);
-        self.expect("ghost", fits, "one to two outputs for each primary channel")?;
+        PlanError::expect("ghost", fits, "one to two outputs for each primary channel")?;
         let odd = kernel.0 == kernel.1 && kernel.0 % 2 == 1;
-        self.expect("ghost", odd, "a square cheap kernel of odd side")?;
+        PlanError::expect("ghost", odd, "a square cheap kernel of odd side")?;
         let fits = match join {
             Join::None => true,
             Join::Add(map) | Join::Gate(map) => self.is_map(map) && self.channels(map) == channels,
         };
-        self.expect("ghost", fits, "a map of the output's channels to join")?;
+        PlanError::expect("ghost", fits, "a map of the output's channels to join")?;
         let primary_weights = self.matrix(x, weights, bias)?;
         let cheap = self.filters(primary, kernel, cheap)?;
         let ghost =
@@ -182,8 +182,8 @@ impl NetworkBuilder {
         (kh, vertical): (usize, Folded),
     ) -> Result<Value, PlanError> {
         let n = bias.len();
-        self.expect("dfc", self.is_map(x), "a map")?;
-        self.expect("dfc", kw % 2 == 1 && kh % 2 == 1, "odd kernels")?;
+        PlanError::expect("dfc", self.is_map(x), "a map")?;
+        PlanError::expect("dfc", kw % 2 == 1 && kh % 2 == 1, "odd kernels")?;
         let weights = self.matrix(x, weights, bias)?;
         let horizontal = self.filters(n, (1, kw), horizontal)?;
         let vertical = self.filters(n, (kh, 1), vertical)?;
@@ -203,7 +203,7 @@ impl NetworkBuilder {
     /// # Errors
     /// An operand that is not a map.
     pub fn global_pool(&mut self, x: Value) -> Result<Value, PlanError> {
-        self.expect("global-pool", self.is_map(x), "a map")?;
+        PlanError::expect("global-pool", self.is_map(x), "a map")?;
         let channels = self.channels(x);
         Ok(self.push(Op::GlobalPool { x }, channels, true))
     }
@@ -218,7 +218,7 @@ impl NetworkBuilder {
         (weights, bias): Folded,
         activation: Activation,
     ) -> Result<Value, PlanError> {
-        self.expect("linear", self.is_vector(x), "a vector")?;
+        PlanError::expect("linear", self.is_vector(x), "a vector")?;
         let weights = self.matrix(x, weights, bias)?;
         Ok(self.push(Op::Linear { x, weights, activation }, bias.len(), true))
     }
@@ -235,16 +235,6 @@ impl NetworkBuilder {
     /// Whether `value` is a map in the plan's own layout.
     fn is_map(&self, value: Value) -> bool {
         value != Value(0) && self.node(value).is_some_and(|node| !node.vector)
-    }
-
-    fn expect(
-        &self,
-        operation: &'static str,
-        holds: bool,
-        expected: &str,
-    ) -> Result<(), PlanError> {
-        let reason = || format!("expected {expected}");
-        holds.then_some(()).ok_or_else(|| PlanError::Operands { operation, reason: reason() })
     }
 
     fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {

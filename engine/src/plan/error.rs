@@ -48,6 +48,12 @@ impl PlanError {
         Self::Calibration { reason: reason.into() }
     }
 
+    /// What an operation expects of its operands.
+    pub(crate) fn expect(operation: &'static str, holds: bool, expected: &str) -> Result<(), Self> {
+        let reason = || format!("expected {expected}");
+        holds.then_some(()).ok_or_else(|| Self::Operands { operation, reason: reason() })
+    }
+
     pub(crate) fn expect_len(
         what: &'static str,
         expected: usize,

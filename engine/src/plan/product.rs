@@ -10,7 +10,7 @@ use crate::pack::Matrix;
 const BLOCK_LEN: usize = 6 << 10;
 
 /// Pixels that go through a matrix product together: their rows stay in the nearest cache.
-pub(super) fn block_pixels(k: usize) -> usize {
+pub(crate) fn block_pixels(k: usize) -> usize {
     (BLOCK_LEN / k.max(1)).clamp(28, 168)
 }
 

@@ -177,3 +177,21 @@ fn columns_of(matrix: &Matrix, panels: &Range<usize>) -> usize {
     let start = matrix.panels.get(panels.start).map_or(matrix.n, |(column, _)| *column);
     end - start
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_follow_each_other() {
+        for (count, parts) in [(0, 1), (1, 3), (7, 3), (100, 16)] {
+            let mut next = 0;
+            for part in 0..parts {
+                let share = share(count, part, parts);
+                assert_eq!(share.start, next);
+                next = share.end;
+            }
+            assert_eq!(next, count);
+        }
+    }
+}

@@ -5,8 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::split::part;
 use crate::isa::{AnyIsa, Isa, Op};
+use crate::plan::share;
 
 /// Parts that the sums over pixels are split into.
 const PARTS: usize = 16;
@@ -56,7 +56,7 @@ fn sum_parts(
     let sum = |number: usize| {
         let mut sums = vec![0f64; 2 * channels];
         let mut run = vec![0f32; 2 * channels];
-        let pixels = part(pixels, number, parts);
+        let pixels = share(pixels, number, parts);
         let mut first = pixels.start;
         while first < pixels.end {
             let last = pixels.end.min(first + RUN);

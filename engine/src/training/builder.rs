@@ -49,7 +49,7 @@ impl GraphBuilder {
         window.check("conv")?;
         let taps = window.kernel.0.saturating_mul(window.kernel.1);
         let inputs = self.channels(x);
-        self.expect("conv", inputs > 0 && outputs > 0, "at least one channel in and out")?;
+        PlanError::expect("conv", inputs > 0 && outputs > 0, "at least one channel in and out")?;
         self.expect_len("weight", weight, outputs.saturating_mul(inputs).saturating_mul(taps))?;
         if let Some(bias) = bias {
             self.expect_len("bias", bias, outputs)?;
@@ -85,7 +85,7 @@ impl GraphBuilder {
         window.check("depthwise")?;
         let taps = window.kernel.0.saturating_mul(window.kernel.1);
         let channels = self.channels(x);
-        self.expect("depthwise", channels > 0, "at least one channel")?;
+        PlanError::expect("depthwise", channels > 0, "at least one channel")?;
         self.expect_len("weight", weight, channels.saturating_mul(taps))?;
         if let Some(bias) = bias {
             self.expect_len("bias", bias, channels)?;
@@ -123,7 +123,7 @@ impl GraphBuilder {
     ) -> Result<Value, PlanError> {
         let channels = self.channels(x);
         let divides = groups > 0 && channels.is_multiple_of(groups);
-        self.expect("group-norm", divides, "groups that divide the channels")?;
+        PlanError::expect("group-norm", divides, "groups that divide the channels")?;
         self.expect_len("group-norm", scale, channels)?;
         self.expect_len("group-norm", shift, channels)?;
         Ok(self.push(Op::GroupNorm { x, groups, scale, shift, epsilon }, channels))
@@ -149,7 +149,7 @@ impl GraphBuilder {
         count_padding: bool,
     ) -> Result<Value, PlanError> {
         window.check("avg-pool")?;
-        self.expect("avg-pool", window.dilation == 1, "a window without dilation")?;
+        PlanError::expect("avg-pool", window.dilation == 1, "a window without dilation")?;
         self.unary("avg-pool", x, Op::AvgPool { x, window, count_padding })
     }
 
@@ -168,7 +168,7 @@ impl GraphBuilder {
     /// Other channels.
     pub fn gate(&mut self, x: Value, gate: Value) -> Result<Value, PlanError> {
         let same = self.channels(x) == self.channels(gate);
-        self.expect("gate", same, "a map of the same channels")?;
+        PlanError::expect("gate", same, "a map of the same channels")?;
         self.unary("gate", x, Op::Gate { x, gate })
     }
 
@@ -178,7 +178,7 @@ impl GraphBuilder {
     /// Other channels.
     pub fn add(&mut self, a: Value, b: Value) -> Result<Value, PlanError> {
         let same = self.channels(a) == self.channels(b);
-        self.expect("add", same, "a map of the same channels")?;
+        PlanError::expect("add", same, "a map of the same channels")?;
         self.unary("add", a, Op::Add { a, b })
     }
 
@@ -192,7 +192,7 @@ impl GraphBuilder {
         let sum: usize = all.iter().sum();
         let whole = sum - all.last().copied().unwrap_or(0);
         let fits = !all.contains(&0) && channels > whole && channels <= sum;
-        self.expect("concat", fits, "maps with so many channels that only the last is cut")?;
+        PlanError::expect("concat", fits, "maps with so many channels that only the last is cut")?;
         Ok(self.push(Op::Concat { parts: parts.to_vec() }, channels))
     }
 
@@ -211,9 +211,9 @@ impl GraphBuilder {
             Some(value) => Extent::Like(value),
             None => Extent::Times(times),
         };
-        self.expect("resize", like.is_some() || times > 0, "a factor of at least one")?;
+        PlanError::expect("resize", like.is_some() || times > 0, "a factor of at least one")?;
         let known = like.is_none_or(|like| self.channels(like) > 0);
-        self.expect("resize", known, "the size of a value of this network")?;
+        PlanError::expect("resize", known, "the size of a value of this network")?;
         self.unary("resize", x, Op::Resize { x, extent, interpolation })
     }
 
@@ -229,7 +229,7 @@ impl GraphBuilder {
         whole_channels: bool,
     ) -> Result<Value, PlanError> {
         let fits = (0.0..1.0).contains(&probability);
-        self.expect("dropout", fits, "a probability from 0 to below 1")?;
+        PlanError::expect("dropout", fits, "a probability from 0 to below 1")?;
         self.unary("dropout", x, Op::Dropout { x, probability, whole_channels })
     }
 
@@ -258,7 +258,7 @@ impl GraphBuilder {
 
     fn unary(&mut self, operation: &'static str, x: Value, op: Op) -> Result<Value, PlanError> {
         let channels = self.channels(x);
-        self.expect(operation, channels > 0, "a value of this network")?;
+        PlanError::expect(operation, channels > 0, "a value of this network")?;
         Ok(self.push(op, channels))
     }
 
@@ -269,16 +269,6 @@ impl GraphBuilder {
         let learns = of_operands || own;
         self.graph.nodes.push(Node { op, channels, learns, kept: false, last_use: number });
         Value(number)
-    }
-
-    fn expect(
-        &self,
-        operation: &'static str,
-        holds: bool,
-        expected: &str,
-    ) -> Result<(), PlanError> {
-        let reason = || format!("expected {expected}");
-        holds.then_some(()).ok_or_else(|| PlanError::Operands { operation, reason: reason() })
     }
 
     fn expect_len(

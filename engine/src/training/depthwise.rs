@@ -8,10 +8,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::map::MapShape;
-use super::split::{Span, part};
+use super::split::Span;
 use crate::isa::{AnyIsa, Isa, MAX_LANES, Op};
 use crate::nhwc::{load_lanes, store_lanes};
-use crate::plan::Window;
+use crate::plan::{Window, share};
 
 /// Parts that the sum over a batch is split into; each has a sum of its own.
 const PARTS: usize = 8;
@@ -94,7 +94,7 @@ impl Depthwise {
         (0..parts).into_par_iter().for_each(|number| {
             // SAFETY: each part has sums of its own.
             let sums = unsafe { to.slice(number * len..(number + 1) * len) };
-            for picture in part(input.batch, number, parts) {
+            for picture in share(input.batch, number, parts) {
                 let x = &x[picture * input.picture_len()..][..input.picture_len()];
                 let dy = &dy[picture * output.picture_len()..][..output.picture_len()];
                 isa.run(GradWeights { shape: self, x, dy, sums });

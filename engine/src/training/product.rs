@@ -6,14 +6,12 @@
 use rayon::prelude::*;
 
 use super::outer::Outer;
-use super::split::{Span, part};
+use super::split::Span;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
-use crate::nhwc::gemm::{Dense, Gemm, Panel, Pixels, Target, Weights, panel_vectors};
-use crate::pack::panel_widths;
-
-/// Elements of the pixels that pass through a product together: they stay in the nearest caches.
-const BLOCK_LEN: usize = 6 << 10;
+use crate::nhwc::gemm::{Dense, Gemm, Panel, Pixels, Target, Weights};
+use crate::pack::panel_places;
+use crate::plan::{block_pixels, share};
 
 /// Tasks that a product is split into, if it is large: enough for threads to share evenly.
 const TASKS: usize = 16;
@@ -68,15 +66,13 @@ impl Packed {
         if let Some(bias) = bias {
             padded_bias[..n].copy_from_slice(bias);
         }
-        let (mut places, mut panels) = (Vec::new(), Vec::new());
-        let (mut column, mut rest) = (0, weights.as_mut_slice());
-        for vectors in panel_widths(padded / lanes, panel_vectors(isa.registers())) {
+        let places = panel_places(isa, n);
+        let (mut panels, mut rest) = (Vec::new(), weights.as_mut_slice());
+        for &(column, vectors, _) in &places {
             let width = vectors * lanes;
-            let columns = width.min(n - column);
-            places.push((column, vectors, columns - (vectors - 1) * lanes));
             let (panel, others) = std::mem::take(&mut rest).split_at_mut(width * k);
-            panels.push((panel, width, column, columns));
-            (rest, column) = (others, column + width);
+            panels.push((panel, width, column, width.min(n - column)));
+            rest = others;
         }
         panels
             .into_par_iter()
@@ -90,7 +86,7 @@ impl Packed {
         let (k, n) = (self.k, self.n);
         let m = a.len() / k.max(1);
         debug_assert_eq!((a.len(), c.len()), (m * k, m * n));
-        let block = (BLOCK_LEN / k.max(1)).clamp(28, 168);
+        let block = block_pixels(k);
         let blocks = m.div_ceil(block);
         let tasks = (m * n * k / TASK_WORK).clamp(1, TASKS);
         // Few pixels: the panels are shared among the tasks.
@@ -98,8 +94,8 @@ impl Packed {
         let strips = tasks.div_ceil(groups).min(blocks).max(1);
         let c = Span::new(c);
         (0..groups * strips).into_par_iter().for_each(|task| {
-            let panels = part(self.places.len(), task % groups, groups);
-            for block_number in part(blocks, task / groups, strips) {
+            let panels = share(self.places.len(), task % groups, groups);
+            for block_number in share(blocks, task / groups, strips) {
                 let first = block_number * block;
                 let count = block.min(m - first);
                 // SAFETY: no other task has this block's pixels in these panels' columns, and both
@@ -144,7 +140,7 @@ pub(super) fn multiply_transposed(isa: AnyIsa, a: &[f32], b: &[f32], n: usize, c
     let strips = n.div_ceil(height).min(tasks).max(1);
     let sums = tasks.div_ceil(strips).min(m).max(1);
     let rows_of = |strip| {
-        let rows = part(n.div_ceil(height), strip, strips);
+        let rows = share(n.div_ceil(height), strip, strips);
         rows.start * height..(rows.end * height).min(n)
     };
     if sums == 1 {
@@ -163,7 +159,7 @@ pub(super) fn multiply_transposed(isa: AnyIsa, a: &[f32], b: &[f32], n: usize, c
             // SAFETY: each task has rows of its own in a matrix of its own.
             unsafe {
                 let c = to.pointer().add(sum * n * k);
-                isa.run(Outer::new(a, b, (n, k), part(m, sum, sums), rows_of(strip), c));
+                isa.run(Outer::new(a, b, (n, k), share(m, sum, sums), rows_of(strip), c));
             }
         });
     }

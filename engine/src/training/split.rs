@@ -1,13 +1,8 @@
-//! How work is shared among tasks: by shapes alone, never by the number of threads, so that results
-//! are the same to the bit for any.
+//! Slices that are shared among tasks: by shapes alone, never by the number of threads, so that
+//! results are the same to the bit for any.
 
 use std::marker::PhantomData;
 use std::ops::Range;
-
-/// What part `number` of `parts` has of `count` things.
-pub(super) fn part(count: usize, number: usize, parts: usize) -> Range<usize> {
-    count * number / parts..count * (number + 1) / parts
-}
 
 /// A slice that tasks write disjoint parts of.
 #[derive(Clone, Copy)]
@@ -40,23 +35,5 @@ impl<'a> Span<'a> {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: inside the slice, and the caller vouches for it.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(range.start), range.len()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_follow_each_other() {
-        for (count, parts) in [(0, 1), (1, 3), (7, 3), (100, 16)] {
-            let mut next = 0;
-            for number in 0..parts {
-                let part = part(count, number, parts);
-                assert_eq!(part.start, next);
-                next = part.end;
-            }
-            assert_eq!(next, count);
-        }
     }
 }

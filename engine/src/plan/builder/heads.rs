@@ -26,7 +26,7 @@ impl NetworkBuilder {
         };
         let read = self.node(like).and_then(|node| node.op.operands().next());
         let same = read.is_some_and(|read| self.channels(read) == self.channels(x));
-        self.expect("repeat", self.is_map(x) && same, "a map of the same channels")?;
+        PlanError::expect("repeat", self.is_map(x) && same, "a map of the same channels")?;
         let repeats = repeats.or(Some(like.0));
         self.network.nodes.push(Node { op, channels, vector: false, repeats });
         Ok(Value(self.network.nodes.len() - 1))
@@ -44,8 +44,8 @@ impl NetworkBuilder {
         count_padding: bool,
     ) -> Result<Value, PlanError> {
         window.check("avg-pool")?;
-        self.expect("avg-pool", window.dilation == 1, "a window without dilation")?;
-        self.expect("avg-pool", self.is_map(x), "a map")?;
+        PlanError::expect("avg-pool", window.dilation == 1, "a window without dilation")?;
+        PlanError::expect("avg-pool", self.is_map(x), "a map")?;
         let channels = self.channels(x);
         Ok(self.push(Op::AvgPool { x, window, count_padding }, channels, false))
     }
@@ -64,11 +64,11 @@ impl NetworkBuilder {
         activation: Activation,
     ) -> Result<Value, PlanError> {
         let channels = self.channels(x);
-        self.expect("resize", self.is_map(x) || self.is_vector(x), "a map or a vector")?;
+        PlanError::expect("resize", self.is_map(x) || self.is_vector(x), "a map or a vector")?;
         let fits = add.is_none_or(|add| self.is_map(add) && self.channels(add) == channels);
-        self.expect("resize", fits, "a map of the same channels to add")?;
+        PlanError::expect("resize", fits, "a map of the same channels to add")?;
         let known = !matches!(extent, Extent::Like(value) if self.node(value).is_none());
-        self.expect("resize", known, "the size of a value of this network")?;
+        PlanError::expect("resize", known, "the size of a value of this network")?;
         let resize = Resize { x, extent, interpolation, add, activation };
         resize.check()?;
         Ok(self.push(Op::Resize(resize), channels, false))
@@ -101,9 +101,9 @@ impl NetworkBuilder {
         activation: Activation,
     ) -> Result<Value, PlanError> {
         let channels = self.channels(x);
-        self.expect("group-norm", self.is_map(x), "a map")?;
+        PlanError::expect("group-norm", self.is_map(x), "a map")?;
         let divides = groups > 0 && channels.is_multiple_of(groups);
-        self.expect("group-norm", divides, "groups that divide the channels")?;
+        PlanError::expect("group-norm", divides, "groups that divide the channels")?;
         let affine = Arc::new(Affine::keep(&mut self.store, channels, scale, shift)?);
         let norm = GroupNorm { x, groups, affine, epsilon, activation };
         Ok(self.push(Op::GroupNorm(norm), channels, false))
@@ -115,7 +115,7 @@ impl NetworkBuilder {
     /// No operand, or one that is not a map.
     pub fn concat(&mut self, parts: &[Value]) -> Result<Value, PlanError> {
         let fits = !parts.is_empty() && parts.iter().all(|part| self.is_map(*part));
-        self.expect("concat", fits, "one map or more")?;
+        PlanError::expect("concat", fits, "one map or more")?;
         let mut channels = parts.iter().map(|part| self.channels(*part));
         let Some(channels) = channels.try_fold(0, usize::checked_add) else {
             return Err(PlanError::Memory { elements: usize::MAX });
