@@ -1,5 +1,6 @@
 //! `train classify`: classifiers.
 
+use crate::freeze::FreezeArgs;
 use crate::recipe::RecipeArgs;
 use crate::run::RunArgs;
 use anyhow::{Context, Result};
@@ -69,12 +70,8 @@ pub(crate) struct ClassifyArgs {
     /// Crop at random from the picture mirrored outwards by N pixels, not by random resizing
     #[arg(long, value_name = "N")]
     pad_crop: Option<u32>,
-    /// Leave parts as they are: beginnings of names, such as conv_stem,blocks.0
-    #[arg(long, value_name = "PREFIX,…", value_delimiter = ',')]
-    freeze: Vec<String>,
-    /// Leave batch-norms as they are: means, variances, scales and shifts
-    #[arg(long, alias = "freeze-norms")]
-    freeze_bn: bool,
+    #[command(flatten)]
+    freeze: FreezeArgs,
     /// Don't decode every picture before the work starts
     #[arg(long)]
     no_check: bool,
@@ -108,16 +105,13 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Outcome> {
     let mut config = args.config(start.as_ref())?;
     config.dropout = recipe.dropout;
     let (variables, from) = args.variables(start, classes, recipe.recipe.seed, &device)?;
-    let classifier = Classifier::new(config, classes, args.freeze_bn);
+    let classifier = Classifier::new(config, classes, args.freeze.norms);
     let mut network = classifier.network(&variables)?;
-    let idle = variables.frozen_nothing();
-    if !idle.is_empty() {
-        return Err(Usage(format!("--freeze {}: no such part", idle.join(","))).into());
-    }
+    args.freeze.check(&variables)?;
     let (smoothing, room) = (recipe.smoothing, args.run.room());
     let mut task =
         Classification::new(data, classifier, recipe.augment, preprocess, smoothing, &room, device);
-    task.begin_with(json!({ "init": from, "freeze": args.freeze }));
+    task.begin_with(json!({ "init": from, "freeze": args.freeze.prefixes }));
     if !args.no_check {
         let bar = progress::items(train + val, "pictures checked", args.run.quiet);
         task.check(&args.data, &|| bar.inc(1))?;
@@ -220,6 +214,6 @@ impl ClassifyArgs {
             }
         };
         let variables = Variables::new(start.builder(seed, device));
-        Ok((variables.freeze(self.freeze.iter().cloned()), from))
+        Ok((self.freeze.apply(variables), from))
     }
 }

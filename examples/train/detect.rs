@@ -1,8 +1,9 @@
 //! `train detect`: RetinaNets.
 
+use crate::freeze::FreezeArgs;
 use crate::recipe::RecipeArgs;
 use crate::run::RunArgs;
-use crate::start::{StartArgs, check_frozen, variables};
+use crate::start::StartArgs;
 use anyhow::Result;
 use candle::Device;
 use clap::{Args, ValueEnum};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use train::data::{DetectionSet, Room};
 use train::dense::{DetectionAugment, FixedCrop, IouCrop, PhotometricDistortion, ScaleJitter};
 use train::detector::{DetectionTask, Detector, recipe};
-use train::{Recipe, Start};
+use train::{Recipe, Start, Variables};
 
 #[derive(Args, Debug)]
 pub(crate) struct DetectArgs {
@@ -51,13 +52,8 @@ pub(crate) struct DetectArgs {
     recipe: Option<Named>,
     #[command(flatten)]
     change: RecipeArgs,
-    /// Names, or beginnings of names up to a dot, of weights that stay as they are
-    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
-    freeze: Vec<String>,
-    /// Let all batch-norms normalise by the means and variances that they have, which then stay: for
-    /// networks whose heads are trained already or have no batch-norms
-    #[arg(long, alias = "freeze-bn")]
-    freeze_norms: bool,
+    #[command(flatten)]
+    freeze: FreezeArgs,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -98,9 +94,10 @@ pub(crate) fn run(args: &DetectArgs) -> Result<Outcome> {
     });
     let mut recipe = named.recipe();
     args.change.change(&mut recipe)?;
-    let variables = variables(&start, recipe.seed, &task.device, &args.freeze);
+    let variables = Variables::new(start.builder(recipe.seed, &task.device));
+    let variables = args.freeze.apply(variables);
     let mut network = task.detector.network(&variables)?;
-    check_frozen(&variables)?;
+    args.freeze.check(&variables)?;
     args.run.train(&task, &mut network, &recipe)
 }
 
@@ -158,7 +155,7 @@ impl DetectArgs {
             backbone: headed.backbone,
             augment,
             size: (side, side),
-            freeze_norms: self.freeze_norms,
+            freeze_norms: self.freeze.norms,
         };
         Ok((DetectionTask { detector, train, val, description, device }, start, headed.preset))
     }

@@ -3,6 +3,7 @@
 mod bar;
 mod classify;
 mod detect;
+mod freeze;
 mod recipe;
 mod run;
 mod segment;

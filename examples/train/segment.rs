@@ -1,8 +1,9 @@
 //! `train segment`: Semantic FPNs.
 
+use crate::freeze::FreezeArgs;
 use crate::recipe::RecipeArgs;
 use crate::run::RunArgs;
-use crate::start::{StartArgs, check_frozen, variables};
+use crate::start::StartArgs;
 use anyhow::Result;
 use candle::Device;
 use clap::{Args, ValueEnum};
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use train::data::{Meaning, Room, SegmentationSet};
 use train::dense::{LabelCrop, PhotometricDistortion, SegmentationAugment};
 use train::segmenter::{SegmentationTask, Segmenter, recipe};
-use train::{Recipe, Start};
+use train::{Recipe, Start, Variables};
 
 #[derive(Args, Debug)]
 pub(crate) struct SegmentArgs {
@@ -56,13 +57,8 @@ pub(crate) struct SegmentArgs {
     recipe: Option<Named>,
     #[command(flatten)]
     change: RecipeArgs,
-    /// Names, or beginnings of names up to a dot, of weights that stay as they are
-    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
-    freeze: Vec<String>,
-    /// Let all batch-norms normalise by the means and variances that they have, which then stay: for
-    /// networks whose heads are trained already or have no batch-norms
-    #[arg(long, alias = "freeze-bn")]
-    freeze_norms: bool,
+    #[command(flatten)]
+    freeze: FreezeArgs,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -106,9 +102,10 @@ pub(crate) fn run(args: &SegmentArgs) -> Result<Outcome> {
     let default = if preset == Preset::Mmseg { Named::Mmseg } else { Named::Small };
     let mut recipe = args.recipe.unwrap_or(default).recipe();
     args.change.change(&mut recipe)?;
-    let variables = variables(&start, recipe.seed, &task.device, &args.freeze);
+    let variables = Variables::new(start.builder(recipe.seed, &task.device));
+    let variables = args.freeze.apply(variables);
     let mut network = task.segmenter.network(&variables)?;
-    check_frozen(&variables)?;
+    args.freeze.check(&variables)?;
     args.run.train(&task, &mut network, &recipe)
 }
 
@@ -151,7 +148,7 @@ impl SegmentArgs {
             colour: Some(PhotometricDistortion::default()),
         };
         let average = if mmseg { Average::All } else { Average::Labelled };
-        let freeze_norms = self.freeze_norms;
+        let freeze_norms = self.freeze.norms;
         let backbone = headed.backbone;
         let segmenter = Segmenter { config, backbone, augment, average, freeze_norms };
         let preset = headed.preset;

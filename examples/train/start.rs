@@ -1,11 +1,7 @@
 //! Where the weights of a network with a head come from.
 
-use anyhow::Result;
-use candle::Device;
 use clap::Args;
-use cli::exit::Usage;
 use cli::headed::HeadedArgs;
-use train::{Start, Variables};
 
 /// `--init`, `--preset`, `--which`, `--offline`.
 #[derive(Args, Clone, Debug)]
@@ -33,19 +29,4 @@ impl StartArgs {
         let [init, preset, which] = [&self.init, &self.preset, &self.which].map(Option::as_deref);
         HeadedArgs::of_training(init, preset, which, self.offline)
     }
-}
-
-/// The variables of a network, some of them frozen.
-pub(crate) fn variables(start: &Start, seed: u64, device: &Device, freeze: &[String]) -> Variables {
-    Variables::new(start.builder(seed, device)).freeze(freeze.iter().cloned())
-}
-
-/// Refuses names that freeze nothing, once the network is built.
-pub(crate) fn check_frozen(variables: &Variables) -> Result<()> {
-    let idle = variables.frozen_nothing();
-    if idle.is_empty() {
-        return Ok(());
-    }
-    let text = format!("--freeze: no weights have such names: {}", idle.join(", "));
-    Err(Usage(text).into())
 }
