@@ -8,8 +8,8 @@ use ghostnetv2::preprocess::Filter;
 /// From a place in the new picture to one in the old: `x' = a x + b y + c`, `y' = d x + e y + f`.
 pub(super) type Affine = [f64; 6];
 
-/// The picture through an affine map, as Pillow's `Image.transform`; what lies outside of it has
-/// the colour `fill`.
+/// The picture through an affine map, in the manner of Pillow's `Image.transform`, with whose bytes
+/// it was not compared; what lies outside of it has the colour `fill`.
 pub(super) fn transform(
     picture: &Rgb8,
     map: Affine,
