@@ -35,7 +35,6 @@
 
 pub mod anchors;
 mod backbone;
-mod bilinear;
 pub mod boxes;
 pub mod coder;
 pub mod data;

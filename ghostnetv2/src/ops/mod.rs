@@ -4,18 +4,22 @@
 //! gradients that are right at odd sizes and for tensors used more than once.
 
 mod batch_norm;
+mod bilinear;
 mod channel_affine;
 mod channelwise;
 mod conv2d;
 mod depthwise;
+mod max_pool;
 mod planewise;
 mod pool;
 mod taps;
 mod upsample;
 
 pub use batch_norm::{Moments, batch_norm_train};
+pub use bilinear::{BilinearTaps, bilinear_taps, upsample_bilinear2d};
 pub use channel_affine::channel_affine;
 pub use conv2d::{Conv2dParams, ConvAlgorithm, conv2d};
 pub use depthwise::depthwise_conv2d;
+pub use max_pool::max_pool2d;
 pub use pool::{avg_pool2x2, global_avg_pool};
 pub use upsample::upsample_nearest2d;

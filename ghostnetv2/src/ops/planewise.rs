@@ -7,7 +7,7 @@ use rayon::prelude::*;
 const TASK_ELEMENTS: usize = 1 << 15;
 
 /// What happens to a plane.
-pub(super) trait PlaneOp: Copy + Send + Sync + 'static {
+pub(super) trait PlaneOp: Clone + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Height and width of the input.
@@ -46,7 +46,7 @@ impl<P: PlaneOp> CustomOp1 for Forward<P> {
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&Backward(self.0))?))
+        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&Backward(self.0.clone()))?))
     }
 }
 

@@ -2,10 +2,10 @@
 //! logits ever being in memory.
 
 use super::UNLABELLED;
-use crate::bilinear::{Taps, taps};
 use crate::known_gradient;
 use crate::placement::Size;
 use candle::{CpuStorage, Result, Storage, Tensor, bail};
+use ghostnetv2::ops::{BilinearTaps, bilinear_taps};
 use rayon::prelude::*;
 
 /// The sum over all pixels with a label, divided.
@@ -14,8 +14,8 @@ pub(super) struct EntropySum {
     /// Of all pictures, row by row.
     labels: Vec<u8>,
     divisor: f32,
-    rows: Vec<Taps>,
-    columns: Vec<Taps>,
+    rows: Vec<BilinearTaps>,
+    columns: Vec<BilinearTaps>,
 }
 
 impl EntropySum {
@@ -29,8 +29,8 @@ impl EntropySum {
         Self {
             labels,
             divisor: divisor as f32,
-            rows: taps(from.0, to.0, align_corners),
-            columns: taps(from.1, to.1, align_corners),
+            rows: bilinear_taps(from.0, to.0, align_corners),
+            columns: bilinear_taps(from.1, to.1, align_corners),
         }
     }
 

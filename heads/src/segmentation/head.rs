@@ -3,13 +3,13 @@
 use super::SemanticNorm;
 use super::config::SemanticFpnConfig;
 use super::names::{classifier, unit};
-use crate::bilinear;
 use crate::layers::{Block, Conv2d, ConvSpec, Start, only};
 use crate::norms::Norm;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, Value};
 use engine::training;
+use ghostnetv2::ops::upsample_bilinear2d;
 use ghostnetv2::training::TrainingBuilder;
 
 /// The head of a Semantic FPN.
@@ -57,11 +57,11 @@ impl Head {
                 y = block.forward_t(&y, 0, train)?.relu()?;
                 if i > 0 {
                     let (_, _, h, w) = y.dims4()?;
-                    y = bilinear::resize(&y, (2 * h, 2 * w), self.align_corners)?;
+                    y = upsample_bilinear2d(&y, (2 * h, 2 * w), self.align_corners)?;
                 }
             }
             // Doubled sizes of coarse maps are a little more where sides are odd.
-            bilinear::resize(&y, (h, w), self.align_corners)
+            upsample_bilinear2d(&y, (h, w), self.align_corners)
         };
         let mut grown = self.levels.iter().zip(maps).enumerate().map(grown);
         let Some(first) = grown.next() else { bail!("a head without levels") };

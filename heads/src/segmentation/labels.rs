@@ -3,9 +3,9 @@
 //! Resized logits of 150 classes would fill hundreds of megabytes. Here they exist for a row at a
 //! time, all classes of a pixel together.
 
-use crate::bilinear::{Taps, taps};
 use crate::placement::Size;
 use candle::{DType, Device, Result, Tensor, bail};
+use ghostnetv2::ops::{BilinearTaps, bilinear_taps};
 
 /// Logits of a picture, `[H, W, classes]`.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ enum Source<'a> {
 
 struct Resized<'a> {
     from: Rows<'a>,
-    rows: Vec<Taps>,
-    columns: Vec<Taps>,
+    rows: Vec<BilinearTaps>,
+    columns: Vec<BilinearTaps>,
     /// The two source rows in use.
     known: [(Option<usize>, Vec<f32>); 2],
     mixed: Vec<f32>,
@@ -80,8 +80,8 @@ impl<'a> Rows<'a> {
     /// The top left `part` of these, resized to `to`.
     pub(super) fn resized(self, part: Size, to: Size, align_corners: bool) -> Self {
         let resized = Resized {
-            rows: taps(part.0, to.0, align_corners),
-            columns: taps(part.1, to.1, align_corners),
+            rows: bilinear_taps(part.0, to.0, align_corners),
+            columns: bilinear_taps(part.1, to.1, align_corners),
             known: Default::default(),
             mixed: Vec::new(),
             from: self,
@@ -103,7 +103,7 @@ impl<'a> Rows<'a> {
 
 impl Resized<'_> {
     fn read(&mut self, y: usize, row: &mut Vec<f32>) {
-        let Taps { first, second, share } = self.rows[y];
+        let BilinearTaps { first, second, share } = self.rows[y];
         if self.known[1].0 == Some(first) {
             self.known.swap(0, 1);
         }
@@ -147,7 +147,7 @@ pub(super) fn highest(mut rows: Rows, height: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bilinear::resize;
+    use ghostnetv2::ops::upsample_bilinear2d as resize;
 
     #[test]
     fn rows_are_those_of_resized_maps() -> Result<()> {

@@ -4,6 +4,7 @@ use super::entropy::EntropySum;
 use super::{LabelMap, UNLABELLED};
 use crate::placement::Size;
 use candle::{D, DType, Result, Tensor, bail};
+use ghostnetv2::ops::upsample_bilinear2d;
 
 /// What the sum over pixels is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +83,7 @@ fn by_operations(
     let chosen = labels.iter().map(|&label| if label == UNLABELLED { 0 } else { u32::from(label) });
     let chosen = Tensor::from_iter(chosen, device)?.reshape((b, 1, size.0, size.1))?;
 
-    let logits = crate::bilinear::resize(logits, size, align_corners)?;
+    let logits = upsample_bilinear2d(logits, size, align_corners)?;
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(1)?)?;
     let entropy = (shifted.exp()?.sum_keepdim(1)?.log()? - shifted.gather(&chosen, 1)?)?;
     let entropy = (entropy.squeeze(1)? * weights.to_dtype(logits.dtype())?)?;

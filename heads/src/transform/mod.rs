@@ -2,9 +2,9 @@
 
 mod opencv;
 
-use crate::bilinear;
 use crate::placement::{Batch, InputConfig, Placement, Resampling, Size};
 use candle::{DType, Device, Error, Result, Tensor, bail};
+use ghostnetv2::ops::upsample_bilinear2d;
 use ghostnetv2::picture::Rgb8;
 use ghostnetv2::preprocess::{Filter, resize};
 
@@ -82,10 +82,7 @@ impl InputConfig {
         let bytes = match self.resampling {
             Resampling::Torch => {
                 let planes = self.normalised(picture.pixels());
-                let planes = planes.chunks_exact(original.0 * original.1);
-                return Ok(planes
-                    .flat_map(|p| bilinear::resize_plane(p, original, resized))
-                    .collect());
+                return resized_planes(planes, original, resized);
             }
             Resampling::OpenCv => opencv::resize(picture.pixels(), original, resized),
             Resampling::Pillow => {
@@ -138,17 +135,17 @@ impl Resampling {
             }
             Self::OpenCv => opencv::resize(picture.pixels(), from, to),
             Self::Torch => {
-                let plane = |colour: usize| -> Vec<f32> {
-                    let pixels = picture.pixels().chunks_exact(3);
-                    let plane: Vec<_> = pixels.map(|pixel| f32::from(pixel[colour])).collect();
-                    bilinear::resize_plane(&plane, from, to)
-                };
-                let [r, g, b] = [0, 1, 2].map(plane);
-                let colours = r.iter().zip(&g).zip(&b);
-                let bytes = colours.flat_map(|((r, g), b)| [r, g, b].map(|v| v.round() as u8));
-                bytes.collect()
+                let colour = |c| picture.pixels().iter().skip(c).step_by(3).map(|v| f32::from(*v));
+                let planes = resized_planes((0..3).flat_map(colour).collect(), from, to)?;
+                let pixel = |i: usize| [0, 1, 2].map(|c| planes[c * to.0 * to.1 + i].round() as u8);
+                (0..to.0 * to.1).flat_map(pixel).collect()
             }
         };
         Rgb8::new(width, height, pixels).map_err(Error::wrap)
     }
+}
+/// The red, the green and the blue plane of a picture in another size.
+fn resized_planes(planes: Vec<f32>, from: Size, to: Size) -> Result<Vec<f32>> {
+    let planes = Tensor::from_vec(planes, (1, 3, from.0, from.1), &Device::Cpu)?;
+    upsample_bilinear2d(&planes, to, false)?.flatten_all()?.to_vec1()
 }
