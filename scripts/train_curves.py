@@ -31,7 +31,7 @@ from training_fixtures import networks, stored, tasks
 STEPS, BATCHES, WIDTH = 50, 5, 0.5
 # Task: pictures of a batch, their size, learning rate.
 RECIPES = {
-    "classifier": (8, (64, 64), 3e-5),
+    "classifier": (16, (64, 64), 2e-5),
     "detector": (4, (160, 160), 4e-6),
     "segmenter": (8, (64, 64), 3e-5),
 }

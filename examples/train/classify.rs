@@ -111,7 +111,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Outcome> {
     let (smoothing, room) = (recipe.smoothing, args.run.room());
     let mut task =
         Classification::new(data, classifier, recipe.augment, preprocess, smoothing, &room, device);
-    task.begin_with(json!({ "init": from, "freeze": args.freeze.prefixes }));
+    task.begin_with(json!({ "init": from }));
     if !args.no_check {
         let bar = progress::items(train + val, "pictures checked", args.run.quiet);
         task.check(&args.data, &|| bar.inc(1))?;

@@ -2,7 +2,7 @@
 
 use candle::{Result, Tensor, TensorId, Var};
 use ghostnetv2::training::{TrainingGraph, TrainingStep};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Tensors by their names in checkpoints, in an order that is the same in every run.
 pub type Named<T> = BTreeMap<String, T>;
@@ -69,14 +69,20 @@ impl<N: Network + ?Sized> Network for Box<N> {
 pub struct Vars {
     parameters: Named<Var>,
     statistics: Named<Var>,
+    frozen: BTreeSet<String>,
 }
 
 impl Vars {
     /// Of all that a network was built from, running means and variances are told apart by their
-    /// names.
-    pub fn new(all: Named<Var>) -> Self {
+    /// names. The `frozen` ones have no gradients.
+    pub fn new(all: Named<Var>, frozen: BTreeSet<String>) -> Self {
         let (statistics, parameters) = all.into_iter().partition(|(name, _)| is_statistic(name));
-        Self { parameters, statistics }
+        Self { parameters, statistics, frozen }
+    }
+
+    /// Names of what stays as it is.
+    pub fn frozen(&self) -> &BTreeSet<String> {
+        &self.frozen
     }
 }
 
@@ -93,9 +99,9 @@ pub struct Autograd<F> {
 
 impl<F: Fn(&Tensor, u64) -> Result<Vec<Tensor>>> Autograd<F> {
     /// A network whose outputs in training mode are `forward` of the images and a step's seed;
-    /// `variables` are all that it was built from.
-    pub fn new(variables: Named<Var>, forward: F) -> Self {
-        Self { forward, vars: Vars::new(variables) }
+    /// `vars` are all that it was built from.
+    pub fn new(vars: Vars, forward: F) -> Self {
+        Self { forward, vars }
     }
 }
 
@@ -131,16 +137,15 @@ pub struct OnEngine {
 }
 
 impl OnEngine {
-    /// A network that was built from `variables`; `graph` makes its graph, for the tensors that are
+    /// A network that was built from `vars`; `graph` makes its graph, for the tensors that are
     /// to learn.
     ///
     /// # Errors
     /// What `graph` says.
     pub fn new(
-        variables: Named<Var>,
+        vars: Vars,
         graph: impl FnOnce(&HashSet<TensorId>) -> Result<TrainingGraph>,
     ) -> Result<Self> {
-        let vars = Vars::new(variables);
         let names: HashMap<TensorId, String> =
             vars.parameters.iter().map(|(name, var)| (var.id(), name.clone())).collect();
         let graph = graph(&names.keys().copied().collect())?;

@@ -1,6 +1,6 @@
 //! The variables of a network in training, by name.
 
-use crate::network::Named;
+use crate::network::{Named, Vars};
 use candle::{DType, Device, Result, Shape, Tensor, Var, bail};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -30,7 +30,14 @@ pub struct Variables {
     start: VarBuilder<'static>,
     frozen: Vec<String>,
     frozen_norms: bool,
-    made: Arc<Mutex<BTreeMap<String, Var>>>,
+    made: Arc<Mutex<BTreeMap<String, Made>>>,
+}
+
+/// What a network was given.
+#[derive(Clone, Debug)]
+struct Made {
+    var: Var,
+    frozen: bool,
 }
 
 impl std::fmt::Debug for Variables {
@@ -75,7 +82,14 @@ impl Variables {
 
     /// All that were asked for so far.
     pub fn named(&self) -> Named<Var> {
-        self.made().clone()
+        Self::named_of(&self.made())
+    }
+
+    /// The same by what changes them.
+    pub fn vars(&self) -> Vars {
+        let made = self.made();
+        let frozen = made.iter().filter(|(_, made)| made.frozen).map(|(name, _)| name.clone());
+        Vars::new(Self::named_of(&made), frozen.collect())
     }
 
     /// Prefixes that freeze nothing of what was asked for: most likely spelled wrongly.
@@ -85,7 +99,11 @@ impl Variables {
         self.frozen.iter().filter(idle).map(String::as_str).collect()
     }
 
-    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
+    fn named_of(made: &BTreeMap<String, Made>) -> Named<Var> {
+        made.iter().map(|(name, made)| (name.clone(), made.var.clone())).collect()
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,32 +116,35 @@ pub fn has_prefix(name: &str, prefix: &str) -> bool {
 
 /// Whether a tensor is a norm's: a running statistic, or a scale or shift of vectors. Convolutions
 /// and linear layers have biases too, but weights of more axes, which are asked for first.
-fn is_of_norm(name: &str, made: &BTreeMap<String, Var>) -> bool {
+fn is_of_norm(name: &str, made: &BTreeMap<String, Made>) -> bool {
     let Some((layer, own)) = name.rsplit_once('.') else { return false };
     let weight = made.get(&format!("{layer}.weight"));
-    let of_norm = weight.is_some_and(|weight| weight.rank() == 1);
+    let of_norm = weight.is_some_and(|weight| weight.var.rank() == 1);
     matches!(own, "running_mean" | "running_var") || of_norm && matches!(own, "weight" | "bias")
 }
 
 impl SimpleBackend for Variables {
     fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
         let mut made = self.made();
-        let var = match made.get(name) {
-            Some(var) if var.shape() != &s => {
+        let found = match made.get(name) {
+            Some(Made { var, .. }) if var.shape() != &s => {
                 bail!("{name}: asked for as {:?} and as {:?}", var.dims(), s.dims())
             }
-            Some(var) => var.clone(),
+            Some(found) => found.clone(),
             None => {
                 let start = self.start.get_with_hints(s, name, h)?;
                 // A copy: it is going to be changed in place.
                 let start = start.to_device(dev)?.to_dtype(dtype)?.copy()?;
                 let var = Var::from_tensor(&start)?;
-                made.insert(name.into(), var.clone());
-                var
+                made.insert(name.into(), Made { var: var.clone(), frozen: false });
+                let frozen = self.frozen.iter().any(|prefix| has_prefix(name, prefix))
+                    || self.frozen_norms && is_of_norm(name, &made);
+                let new = Made { var, frozen };
+                made.insert(name.into(), new.clone());
+                new
             }
         };
-        let frozen = self.frozen.iter().any(|prefix| has_prefix(name, prefix))
-            || self.frozen_norms && is_of_norm(name, &made);
+        let Made { var, frozen } = found;
         Ok(if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() })
     }
 

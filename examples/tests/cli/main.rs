@@ -20,4 +20,6 @@ mod int8;
 mod parity;
 mod program;
 mod segment;
+mod train_classes;
 mod train_places;
+mod training;

@@ -1,39 +1,12 @@
 //! `train detect` and `train segment` on pictures of coloured rectangles.
 
-use crate::program::{Ended, command, ended, run};
+use crate::program::{command, ended, run};
+use crate::training::{
+    SIDE, complete, inside, killed_and_resumed, must_fall, picture, png, rectangle, text,
+};
 use serde_json::{Value, json};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-const SIDE: u32 = 64;
-
-/// Where the rectangle of picture `i` is: left, top, right, bottom.
-fn rectangle(i: u32) -> [u32; 4] {
-    let (x, y) = (4 + i * 11 % 24, 4 + i * 7 % 20);
-    [x, y, x + 24 + i % 3 * 4, y + 30]
-}
-
-fn inside(i: u32, pixel: u32) -> bool {
-    let [x1, y1, x2, y2] = rectangle(i);
-    (x1..x2).contains(&(pixel % SIDE)) && (y1..y2).contains(&(pixel / SIDE))
-}
-
-fn png(path: &Path, colour: png::ColorType, pixels: &[u8]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut encoder = png::Encoder::new(File::create(path).unwrap(), SIDE, SIDE);
-    encoder.set_color(colour);
-    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
-}
-
-/// Yellow on blue, with noise that tells the pictures apart.
-fn picture(path: &Path, i: u32) {
-    let pixel = |pixel: u32| {
-        let noise = (pixel.wrapping_mul(2_654_435_761 - 2 * i) >> 27) as u8;
-        if inside(i, pixel) { [220 - noise, 200, noise] } else { [noise, 30, 160 + noise] }
-    };
-    png(path, png::ColorType::Rgb, &(0..SIDE * SIDE).flat_map(pixel).collect::<Vec<_>>());
-}
 
 /// Pictures of one category, number 7.
 fn boxes(folder: &Path, count: u32) -> PathBuf {
@@ -64,10 +37,6 @@ fn masks(folder: &Path, count: u32) {
             png(&folder.join(part).join("labels").join(&name), png::ColorType::Grayscale, &labels);
         }
     }
-}
-
-fn text(path: impl AsRef<Path>) -> String {
-    path.as_ref().display().to_string()
 }
 
 /// Arguments that train a detector on `folder`.
@@ -112,59 +81,6 @@ fn segment(folder: &Path, out: &Path, more: &[&str]) -> Vec<String> {
         &out,
     ];
     arguments.into_iter().chain(more.iter().copied()).map(str::to_owned).collect()
-}
-
-fn complete(run: Ended) -> Ended {
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    run
-}
-
-/// Losses of all steps.
-fn losses(out: &Path) -> Vec<f64> {
-    let lines = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
-    let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.filter_map(|row| row["loss"].as_f64()).collect()
-}
-
-fn must_fall(out: &Path) {
-    let losses = losses(out);
-    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    let (first, last) = (mean(&losses[..4]), mean(&losses[losses.len() - 4..]));
-    assert!(last < 0.7 * first, "{losses:?}");
-}
-
-/// The bytes of a run's end, where a run that is killed after some checkpoints and resumed must
-/// arrive too.
-fn killed_and_resumed(arguments: &dyn Fn(&Path) -> Vec<String>, folder: &Path) {
-    let (whole, stopped) = (folder.join("whole"), folder.join("stopped"));
-    complete(run("train", arguments(&whole)));
-    let last = stopped.join("last.safetensors");
-    let mut started = command("train", folder).args(arguments(&stopped)).spawn().unwrap();
-    let start = Instant::now();
-    while !last.exists() {
-        assert!(start.elapsed() < Duration::from_secs(300), "no checkpoint");
-        assert!(started.try_wait().unwrap().is_none(), "it ended before its first checkpoint");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    started.kill().unwrap();
-    started.wait().unwrap();
-    let mut again = arguments(&stopped);
-    again.push("--resume".into());
-    let resumed = complete(run("train", &again));
-    assert!(resumed.stderr.contains("resumed after"), "{}", resumed.stderr);
-    assert!(fs::read(last).unwrap() == fs::read(whole.join("last.safetensors")).unwrap());
-    let best = "best/model.safetensors";
-    assert!(fs::read(stopped.join(best)).unwrap() == fs::read(whole.join(best)).unwrap());
-
-    // Another rate is another run.
-    again.extend(["--lr".to_owned(), "0.5".to_owned()]);
-    let refused = run("train", &again);
-    assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(
-        refused.stderr.contains("schedule.base: 0.001 in the checkpoint, now 0.5"),
-        "{}",
-        refused.stderr
-    );
 }
 
 #[test]
@@ -220,7 +136,8 @@ fn a_killed_detector_ends_in_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     boxes(folder.path(), 4);
     let more = ["--epochs", "3", "--save-steps", "1"];
-    killed_and_resumed(&|out| detect(folder.path(), out, &more), folder.path());
+    let arguments = |out: &Path| detect(folder.path(), out, &more);
+    killed_and_resumed(&arguments, folder.path(), "backbone.body.conv_stem");
 }
 
 #[test]
@@ -258,7 +175,8 @@ fn a_killed_segmentation_network_ends_in_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     masks(folder.path(), 4);
     let more = ["--epochs", "3", "--save-steps", "1"];
-    killed_and_resumed(&|out| segment(folder.path(), out, &more), folder.path());
+    let arguments = |out: &Path| segment(folder.path(), out, &more);
+    killed_and_resumed(&arguments, folder.path(), "backbone.timm_model.conv_stem");
 }
 
 #[test]

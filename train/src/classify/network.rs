@@ -54,7 +54,7 @@ impl Classifier {
         if variables.device().is_cpu() {
             let net = GhostNet::new(&self.config, self.classes, vb)?;
             let graph = |learning: &_| net.training_graph(learning);
-            return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
+            return Ok(Box::new(OnEngine::new(variables.vars(), graph)?));
         }
         let features = GhostNet::no_final_layer(&self.config, vb)?;
         let this = self.clone();
@@ -62,7 +62,7 @@ impl Classifier {
             let features = features.forward_t(images, true)?;
             Ok(vec![classifier.forward(&this.dropped(features, seed)?)?])
         };
-        Ok(Box::new(Autograd::new(variables.named(), forward)))
+        Ok(Box::new(Autograd::new(variables.vars(), forward)))
     }
 
     /// Without some units, chosen anew for every batch; the others are larger for it.

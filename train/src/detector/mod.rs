@@ -66,13 +66,13 @@ impl Detector {
         let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
         if variables.device().is_cpu() {
             let graph = |learning: &_| net.training_graph(learning);
-            return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
+            return Ok(Box::new(OnEngine::new(variables.vars(), graph)?));
         }
         let forward = move |x: &Tensor, _: u64| {
             let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
             Ok([logits, deltas].concat())
         };
-        Ok(Box::new(Autograd::new(variables.named(), forward)))
+        Ok(Box::new(Autograd::new(variables.vars(), forward)))
     }
 
     /// Picture `i` of a data set, changed at random and made ready.

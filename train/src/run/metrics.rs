@@ -8,6 +8,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// Its name in the folder of a run.
+pub(super) const FILE: &str = "metrics.jsonl";
+
 /// The open file.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -19,7 +22,7 @@ impl Metrics {
     /// Opens the file to go on after `step`: lines of later steps, which a stopped run wrote after
     /// its last checkpoint, and a half line at the end are taken away.
     pub(super) fn open(folder: &Path, step: u64) -> Result<Self, Error> {
-        let path = folder.join("metrics.jsonl");
+        let path = folder.join(FILE);
         if path.exists() {
             let rows = rows(&path)?;
             let kept = rows.iter().filter(|row| row["step"].as_u64().is_some_and(|s| s <= step));
@@ -72,7 +75,7 @@ impl Metrics {
 }
 
 /// The lines that are whole.
-fn rows(path: &Path) -> Result<Vec<Value>, Error> {
+pub(super) fn rows(path: &Path) -> Result<Vec<Value>, Error> {
     let text = fs::read(path).map_err(Error::read(path))?;
     let text = String::from_utf8_lossy(&text);
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())

@@ -1,6 +1,8 @@
 //! The loop: steps, evaluation, checkpoints, metrics; the same for every task.
 
 mod ahead;
+mod curve;
+mod epoch;
 mod metrics;
 mod observer;
 mod order;
@@ -137,7 +139,8 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         options: &'a Options,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
-        let identity = json!({ "plan": plan, "task": task.identity() });
+        let frozen = network.vars().frozen();
+        let identity = json!({ "plan": plan, "task": task.identity(), "frozen": frozen });
         let checkpoints = Checkpoints::in_folder(&options.out);
         if checkpoints.exist() && !options.resume {
             let out = options.out.display();
@@ -221,9 +224,7 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         match scores {
             Some(scores) => Ok(scores),
             // It was finished when it was resumed.
-            None => {
-                self.task.evaluate(&self.kept()?, &mut |done, all| observer.evaluating(done, all))
-            }
+            None => Ok(self.evaluated(observer)?.better),
         }
     }
 
@@ -279,48 +280,6 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         let step = self.position.total;
         let dump = self.checkpoints.dump(&self.state()?, &format!("broken-{step}.safetensors"))?;
         Err(Error::NotFinite { what, value, step, dump })
-    }
-
-    fn finish_epoch(
-        &mut self,
-        images_per_s: f64,
-        observer: &mut dyn Observer,
-    ) -> Result<Scores, Error> {
-        let plain = named(variables(self.network));
-        let mut evaluate = |state: &Named<Tensor>| {
-            self.task.evaluate(state, &mut |done, all| observer.evaluating(done, all))
-        };
-        let (mut scores, mut state) = (evaluate(&plain)?, plain);
-        let (step, epoch) = (self.position.total, self.position.epoch);
-        let mut rows = vec![("weights", scores.clone())];
-        if let Some(ema) = &self.ema {
-            let average = evaluate(ema.average())?;
-            rows.push(("ema", average.clone()));
-            // The better one of the two is kept: an average is young at the start of a run.
-            if average.value() >= scores.value() || scores.value().is_nan() {
-                (scores, state) = (average, ema.average().clone());
-            }
-        }
-        let value = scores.value();
-        if !value.is_nan() && self.best.is_none_or(|best| value > best) {
-            let folder = self.options.out.join("best");
-            fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-            self.task.export(&state, &folder)?;
-            self.best = Some(value);
-        }
-        self.metrics.epoch(step, epoch, &rows, images_per_s)?;
-        self.position = Position { epoch: epoch + 1, step: 0, total: step };
-        self.save()?;
-        observer.epoch(epoch, self.plan.epochs, &rows, self.best);
-        Ok(scores)
-    }
-
-    /// What is worth keeping at the end: the average, where there is one.
-    fn kept(&self) -> Result<Named<Tensor>, Error> {
-        Ok(match &self.ema {
-            Some(ema) => ema.average().clone(),
-            None => named(variables(self.network)),
-        })
     }
 
     fn save(&mut self) -> Result<(), Error> {

@@ -65,12 +65,12 @@ impl Segmenter {
         if variables.device().is_cpu() {
             let net = SemanticFpn::ghostnet(&self.config, &self.backbone, variables.builder())?;
             let graph = |learning: &_| net.training_graph(learning);
-            return Ok(Box::new(OnEngine::new(variables.named(), graph)?));
+            return Ok(Box::new(OnEngine::new(variables.vars(), graph)?));
         }
         let config = SemanticFpnConfig { dropout: 0.0, ..self.config.clone() };
         let net = SemanticFpn::ghostnet(&config, &self.backbone, variables.builder())?;
         let forward = move |x: &Tensor, _: u64| Ok(vec![net.forward_t(x, true)?]);
-        Ok(Box::new(Autograd::new(variables.named(), forward)))
+        Ok(Box::new(Autograd::new(variables.vars(), forward)))
     }
 
     /// Picture `i` of a data set, changed at random and made ready.

@@ -29,7 +29,7 @@ fn network(width: f64) -> Result<Box<dyn Network>> {
         let RawOutputs { logits, deltas } = net.forward_t(x, true)?;
         Ok([logits, deltas].concat())
     };
-    Ok(Box::new(Autograd::new(variables.named(), forward)))
+    Ok(Box::new(Autograd::new(variables.vars(), forward)))
 }
 
 fn step(network: &mut dyn Network, number: usize, count: usize, size: Size) -> Result<Step> {

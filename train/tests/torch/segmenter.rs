@@ -19,7 +19,7 @@ fn network(width: f64) -> Result<Box<dyn Network>> {
     let variables = variables();
     let net = SemanticFpn::ghostnet(&config, &Config::v2(width), variables.builder())?;
     let forward = move |x: &Tensor, _: u64| Ok(vec![net.forward_t(x, true)?]);
-    Ok(Box::new(Autograd::new(variables.named(), forward)))
+    Ok(Box::new(Autograd::new(variables.vars(), forward)))
 }
 
 fn step(network: &mut dyn Network, number: usize, count: usize, size: Size) -> Result<Step> {
