@@ -23,7 +23,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
     /// The numbers that no flag says
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Name::Finetune)]
     recipe: Name,

@@ -55,7 +55,7 @@ pub(crate) struct DetectArgs {
     #[command(flatten)]
     freeze: FreezeArgs,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
     #[command(flatten)]
     decode: PictureArgs,
 }

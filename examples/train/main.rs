@@ -4,6 +4,7 @@ mod bar;
 mod classify;
 mod detect;
 mod freeze;
+mod job;
 mod recipe;
 mod run;
 mod segment;
@@ -11,6 +12,7 @@ mod start;
 
 use clap::{Parser, Subcommand};
 use cli::exit::{CODES, report};
+use job::Job;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -46,7 +48,17 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    report(match Cli::parse().task {
+    let mut task = Cli::parse().task;
+    let job = match Job::join() {
+        Ok(job) => job,
+        Err(error) => return report(Err(error)),
+    };
+    match &mut task {
+        Task::Classify(args) => args.run.share(job.ranks()),
+        Task::Detect(args) => args.run.share(job.ranks()),
+        Task::Segment(args) => args.run.share(job.ranks()),
+    }
+    job.end(match task {
         Task::Classify(args) => classify::run(&args),
         Task::Detect(args) => detect::run(&args),
         Task::Segment(args) => segment::run(&args),

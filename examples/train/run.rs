@@ -8,8 +8,10 @@ use cli::device::DeviceArgs;
 use cli::exit::Outcome;
 use cli::exit::Output;
 use cli::threads;
+use ghostnetv2::training::Ranks;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
+use std::sync::Arc;
 use train::data::Room;
 use train::{Network, Options, Recipe, Task};
 
@@ -42,6 +44,9 @@ pub(crate) struct RunArgs {
     /// Only the result and errors
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Who else runs the same training.
+    #[arg(skip)]
+    ranks: Option<Arc<dyn Ranks>>,
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -65,6 +70,12 @@ impl RunArgs {
     pub(crate) fn open(&self) -> Result<Device> {
         self.threads.map_or(Ok(()), threads::ensure)?;
         self.device.open(|text| self.say(text))
+    }
+
+    /// Shares the run with others, of whom only the first one speaks.
+    pub(crate) fn share(&mut self, ranks: Option<Arc<dyn Ranks>>) {
+        self.quiet |= ranks.as_ref().is_some_and(|ranks| ranks.rank() > 0);
+        self.ranks = ranks;
     }
 
     /// Memory for decoded pictures.
@@ -96,11 +107,18 @@ impl RunArgs {
             log_steps: self.print_freq,
             workers: self.workers.into(),
             ahead: 2,
+            ranks: self.ranks.clone(),
         };
         let mut bar = Bar::new(self.quiet);
+        // As everywhere, the batch size is that of each process.
+        let ranks = self.ranks.as_ref().map_or(1, |ranks| ranks.count());
+        let recipe = Recipe { batch: recipe.batch.saturating_mul(ranks), ..recipe.clone() };
         let plan = recipe.plan(task.examples());
         let scores = train::train(task, network, &plan, &options, &mut bar)?;
         bar.clear();
+        if self.ranks.as_ref().is_some_and(|ranks| ranks.rank() > 0) {
+            return Ok(Outcome::Complete);
+        }
         let all: Vec<String> =
             scores.all.iter().map(|(name, score)| format!("{name} {score:.4}")).collect();
         let best = train::run::best_folder(&self.out);

@@ -60,7 +60,7 @@ pub(crate) struct SegmentArgs {
     #[command(flatten)]
     freeze: FreezeArgs,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
     #[command(flatten)]
     decode: PictureArgs,
 }

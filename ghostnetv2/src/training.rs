@@ -11,6 +11,9 @@ use candle::{
 use engine::plan::{Activation, Window};
 use engine::training::{BatchNorm, Graph, GraphBuilder, Memory, Parameter, Value};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+pub use engine::training::Ranks;
 
 /// Takes the operations of a network one by one, with the tensors that its layers hold.
 pub struct TrainingBuilder<'a> {
@@ -135,6 +138,13 @@ pub struct TrainingStep {
 }
 
 impl TrainingGraph {
+    /// From now on, batches are parts of larger ones, of which other ranks have the rest:
+    /// batch-norms normalise by the means and variances of the whole, and dropout drops what it
+    /// would of the whole.
+    pub fn set_ranks(&mut self, ranks: Arc<dyn Ranks>) {
+        self.graph.set_ranks(ranks);
+    }
+
     /// Runs a batch `[B, C, H, W]`, and gives the loss that `objective` makes of the outputs, and
     /// its gradients. The running statistics of batch-norms that are not frozen follow the batch. What dropout drops
     /// is a function of `seed`.

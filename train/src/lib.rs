@@ -19,6 +19,8 @@ pub mod ema;
 mod error;
 mod export;
 mod flat;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 pub mod network;
 pub mod optim;
 pub mod recipe;

@@ -1,8 +1,9 @@
 //! What a training step needs of a network, and how candle's gradients give it.
 
 use candle::{Result, Tensor, TensorId, Var};
-use ghostnetv2::training::{TrainingGraph, TrainingStep};
+use ghostnetv2::training::{Ranks, TrainingGraph, TrainingStep};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// Tensors by their names in checkpoints, in an order that is the same in every run.
 pub type Named<T> = BTreeMap<String, T>;
@@ -34,6 +35,11 @@ pub trait Network {
         &self.vars().statistics
     }
 
+    /// From now on, batches are parts of larger ones, of which other ranks have the rest. What a
+    /// step computes over a whole batch it then computes over that of all, if it can: the engine
+    /// does; elsewhere batch-norms normalise each part by itself.
+    fn set_ranks(&mut self, ranks: &Arc<dyn Ranks>);
+
     /// Runs a batch `[B, 3, H, W]` in training mode, and gives the loss that `objective` makes of
     /// the outputs and its gradients. The outputs are such that `objective` can call any
     /// differentiable candle operation on them. Parameters are not changed, statistics are. Where
@@ -52,6 +58,10 @@ pub trait Network {
 impl<N: Network + ?Sized> Network for Box<N> {
     fn vars(&self) -> &Vars {
         (**self).vars()
+    }
+
+    fn set_ranks(&mut self, ranks: &Arc<dyn Ranks>) {
+        (**self).set_ranks(ranks);
     }
 
     fn step(
@@ -110,6 +120,8 @@ impl<F: Fn(&Tensor, u64) -> Result<Vec<Tensor>>> Network for Autograd<F> {
         &self.vars
     }
 
+    fn set_ranks(&mut self, _: &Arc<dyn Ranks>) {}
+
     fn step(
         &mut self,
         images: &Tensor,
@@ -156,6 +168,10 @@ impl OnEngine {
 impl Network for OnEngine {
     fn vars(&self) -> &Vars {
         &self.vars
+    }
+
+    fn set_ranks(&mut self, ranks: &Arc<dyn Ranks>) {
+        self.graph.set_ranks(ranks.clone());
     }
 
     fn step(

@@ -53,6 +53,10 @@ pub trait Task: Sync {
     /// What candle says.
     fn loss(&self, batch: &Self::Batch, outputs: &[Tensor]) -> Result<Tensor>;
 
+    /// How much a part of a batch counts, where several ranks have one each: what its loss was
+    /// divided by.
+    fn weight(&self, batch: &Self::Batch) -> f64;
+
     /// Scores weights and statistics on the validation data; `progress` hears of done and all
     /// pictures.
     ///

@@ -194,6 +194,7 @@ impl Pass<'_> {
             inv_std: &kept.inv_std,
             scale: self.parameter(norm.scale),
             of_batch: !norm.frozen,
+            ranks: self.graph.ranks.as_deref(),
         };
         let (scale, shift) = backward.run(self.graph.isa, dy);
         add_to(norm.scale, &scale, to);

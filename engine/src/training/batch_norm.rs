@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use super::ranks::Ranks;
 use crate::isa::{AnyIsa, Isa, Op};
 use crate::plan::share;
 
@@ -23,10 +24,17 @@ pub(super) struct Moments {
     pub(super) mean: Vec<f32>,
     /// Of the batch itself: divided by the number of pixels.
     pub(super) variance: Vec<f32>,
+    /// The number of pixels, of all ranks.
+    pub(super) pixels: f64,
 }
 
-/// Means and variances of the channels of `x`.
-pub(super) fn moments(isa: AnyIsa, x: &[f32], channels: usize) -> Moments {
+/// Means and variances of the channels of `x`, and of what the other ranks have.
+pub(super) fn moments(
+    isa: AnyIsa,
+    x: &[f32],
+    channels: usize,
+    ranks: Option<&dyn Ranks>,
+) -> Moments {
     let pixels = x.len() / channels.max(1);
     // Around the first pixel, so that a mean that is far from 0 does not cost digits.
     let origin = &x[..channels];
@@ -36,13 +44,37 @@ pub(super) fn moments(isa: AnyIsa, x: &[f32], channels: usize) -> Moments {
     });
     let (first, second) = sums.split_at(channels);
     let n = pixels as f64;
-    let mut moments = Moments { mean: Vec::new(), variance: Vec::new() };
-    for ((first, second), origin) in first.iter().zip(second).zip(origin) {
-        let offset = first / n;
-        moments.mean.push((f64::from(*origin) + offset) as f32);
-        moments.variance.push((second / n - offset * offset).max(0.0) as f32);
+    let offsets = first.iter().map(|first| first / n);
+    let mean = offsets.clone().zip(origin).map(|(offset, origin)| f64::from(*origin) + offset);
+    let variance = offsets.zip(second).map(|(o, second)| (second / n - o * o).max(0.0));
+    let (mean, variance, pixels) = match ranks {
+        Some(ranks) => of_all_ranks(ranks, mean, variance, n),
+        None => (mean.collect(), variance.collect(), n),
+    };
+    let single = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+    Moments { mean: single(mean), variance: single(variance), pixels }
+}
+
+/// Mean, variance and number of what all ranks have together.
+fn of_all_ranks(
+    ranks: &dyn Ranks,
+    mean: impl Iterator<Item = f64>,
+    variance: impl Iterator<Item = f64>,
+    n: f64,
+) -> (Vec<f64>, Vec<f64>, f64) {
+    let mut sums = vec![n];
+    for (mean, variance) in mean.zip(variance) {
+        sums.extend([n * mean, n * (variance + mean * mean)]);
     }
-    moments
+    ranks.sum(&mut sums);
+    let all = sums[0];
+    let (mut means, mut variances) = (Vec::new(), Vec::new());
+    for powers in sums[1..].chunks_exact(2) {
+        let mean = powers[0] / all;
+        means.push(mean);
+        variances.push((powers[1] / all - mean * mean).max(0.0));
+    }
+    (means, variances, all)
 }
 
 /// Sums of `2 · channels` numbers over all pixels, in an order that the number of threads does not
@@ -159,6 +191,7 @@ pub(super) struct Backward<'a> {
     pub(super) scale: &'a [f32],
     /// Whether mean and variance were the batch's own, and so depend on `x`.
     pub(super) of_batch: bool,
+    pub(super) ranks: Option<&'a dyn Ranks>,
 }
 
 impl Backward<'_> {
@@ -179,15 +212,21 @@ impl Backward<'_> {
                 });
             })
         };
-        let (plain, centred) = sums.split_at(channels);
-        let n = pixels as f64;
+        // Of the scale and the shift each rank has its own part; through mean and variance an input
+        // depends on those of all.
+        let (own_plain, own_centred) = sums.split_at(channels);
+        let mut all = [&sums[..], &[pixels as f64]].concat();
+        if let (Some(ranks), true) = (self.ranks, self.of_batch) {
+            ranks.sum(&mut all);
+        }
+        let (plain, centred, n) = (&all[..channels], &all[channels..], all[2 * channels]);
         // In each channel `dx = a · dy + b · x + c`.
         let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
         let mut grad_scale = Vec::new();
         for i in 0..channels {
             let inv_std = f64::from(self.inv_std[i]);
             let factor = f64::from(self.scale[i]) * inv_std;
-            grad_scale.push((centred[i] * inv_std) as f32);
+            grad_scale.push((own_centred[i] * inv_std) as f32);
             let by_x =
                 if self.of_batch { -factor * centred[i] * inv_std * inv_std / n } else { 0.0 };
             let constant = if self.of_batch { -factor * plain[i] / n } else { 0.0 };
@@ -206,7 +245,7 @@ impl Backward<'_> {
                 gradient,
             });
         });
-        (grad_scale, plain.iter().map(|sum| *sum as f32).collect())
+        (grad_scale, own_plain.iter().map(|sum| *sum as f32).collect())
     }
 }
 

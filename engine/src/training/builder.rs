@@ -17,7 +17,13 @@ impl GraphBuilder {
     /// A network whose input has `channels` channels, and that input.
     pub fn new(channels: usize) -> (Self, Value) {
         let isa = AnyIsa::best();
-        let graph = Graph { isa, nodes: Vec::new(), outputs: Vec::new(), parameters: Vec::new() };
+        let graph = Graph {
+            isa,
+            nodes: Vec::new(),
+            outputs: Vec::new(),
+            parameters: Vec::new(),
+            ranks: None,
+        };
         let mut builder = Self { graph };
         let input = builder.push(Op::Input, channels);
         (builder, input)

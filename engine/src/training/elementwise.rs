@@ -1,6 +1,7 @@
 //! Sums, activations, dropout and copies of channels, with their gradients.
 
 use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::isa::{AnyIsa, Isa, Op};
 use crate::nhwc::{load_lanes, store_lanes};
@@ -132,11 +133,11 @@ pub(super) fn copy_channels(
 
 /// What multiplies each element, or each channel of each picture, when some are dropped: 0, or
 /// what keeps the mean. A function of the seed and the element's number alone.
-pub(super) fn dropout_factors(seed: u64, probability: f32, count: usize) -> Vec<f32> {
+pub(super) fn dropout_factors(seed: u64, probability: f32, numbers: Range<usize>) -> Vec<f32> {
     let kept = 1.0 / (1.0 - probability);
     let threshold = (f64::from(probability) * 2f64.powi(53)) as u64;
     let factor = |i: u64| if random(seed, i) >> 11 < threshold { 0.0 } else { kept };
-    (0..count as u64).map(factor).collect()
+    numbers.map(|i| factor(i as u64)).collect()
 }
 
 /// The `i`-th of a seed's numbers.

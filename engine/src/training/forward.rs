@@ -89,10 +89,11 @@ impl Pass<'_> {
             true => Moments {
                 mean: self.parameter(norm.mean).to_vec(),
                 variance: self.parameter(norm.variance).to_vec(),
+                pixels: shape.pixels() as f64,
             },
-            false => moments(isa, self.map(x), shape.channels),
+            false => moments(isa, self.map(x), shape.channels, self.graph.ranks.as_deref()),
         };
-        let Moments { mean, variance } = moments;
+        let Moments { mean, variance, pixels } = moments;
         let inv_std: Vec<f32> =
             variance.iter().map(|variance| (variance + norm.epsilon).sqrt().recip()).collect();
         let scales = self.parameter(norm.scale).iter().zip(&inv_std);
@@ -101,7 +102,7 @@ impl Pass<'_> {
         let shift: Vec<f32> = shifts.map(|((shift, mean), scale)| shift - mean * scale).collect();
         normalize(isa, self.map(x), (&scale, &shift), relu, y);
         if !norm.frozen {
-            let n = shape.pixels() as f32;
+            let n = pixels as f32;
             let unbiased = variance.iter().map(|variance| variance * (n / (n - 1.0))).collect();
             let parameters = (norm.mean, norm.variance);
             let statistics = BatchStatistics { parameters, mean: mean.clone(), variance: unbiased };
@@ -118,9 +119,10 @@ impl Pass<'_> {
         whole_channels: bool,
     ) -> Vec<f32> {
         let shape = self.shapes[number];
-        let count = if whole_channels { shape.batch * shape.channels } else { shape.len() };
+        let picture = if whole_channels { shape.channels } else { shape.picture_len() };
+        let numbers = self.first_picture * picture..(self.first_picture + shape.batch) * picture;
         // Each dropout of a network has numbers of its own.
         let seed = self.seed.rotate_left(32) ^ (number as u64).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        elementwise::dropout_factors(seed, probability, count)
+        elementwise::dropout_factors(seed, probability, numbers)
     }
 }

@@ -1,8 +1,10 @@
 //! The operations of a network in training, without sizes and without weights.
 
 use super::map::MapShape;
+use super::ranks::Ranks;
 use crate::isa::AnyIsa;
 use crate::plan::{Activation, Interpolation, PlanError, Window};
+use std::sync::Arc;
 
 /// A batch of maps or vectors inside a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,12 +132,19 @@ pub struct Graph {
     pub(super) outputs: Vec<Value>,
     /// Elements of each parameter, and whether it learns.
     pub(super) parameters: Vec<(usize, bool)>,
+    /// Who else runs parts of the same batches.
+    pub(super) ranks: Option<Arc<dyn Ranks>>,
 }
 
 impl Graph {
     /// The same on an instruction set of the caller's choice.
     pub fn on(self, isa: AnyIsa) -> Self {
         Self { isa, ..self }
+    }
+
+    /// From now on, batches are parts of larger ones, of which other ranks have the rest.
+    pub fn set_ranks(&mut self, ranks: Arc<dyn Ranks>) {
+        self.ranks = Some(ranks);
     }
 
     /// Elements of each parameter.

@@ -10,7 +10,7 @@
 //! Maps have their channels innermost, so that a pointwise convolution is one matrix product and
 //! everything else is a loop over channels. Work is shared among the threads of the ambient rayon
 //! pool, in parts that depend on shapes alone: results are the same to the bit for any number of
-//! threads.
+//! threads. Several processes can each run a part of every batch: [`Ranks`].
 //!
 //! # Example
 //! One step of a network of two layers, for pictures of three channels:
@@ -49,6 +49,7 @@ mod outer;
 mod pass;
 mod pool;
 mod product;
+mod ranks;
 mod resize;
 mod split;
 
@@ -57,3 +58,4 @@ pub use graph::{BatchNorm, Graph, Parameter, Value};
 pub use map::MapShape;
 pub use memory::Memory;
 pub use pass::{BatchStatistics, Pass};
+pub use ranks::Ranks;

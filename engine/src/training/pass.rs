@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::graph::{Graph, Parameter};
 use super::map::MapShape;
 use super::memory::{Block, Memory};
+use super::ranks::pictures_before;
 use crate::plan::PlanError;
 
 /// What a batch-norm saw of a batch, for its running statistics.
@@ -32,6 +33,8 @@ pub struct Pass<'a> {
     pub(super) memory: &'a Memory,
     pub(super) parameters: &'a [&'a [f32]],
     pub(super) seed: u64,
+    /// How many pictures of the batch other ranks have before these.
+    pub(super) first_picture: usize,
     pub(super) shapes: Vec<MapShape>,
     /// Of each node, as long as it is needed.
     pub(super) maps: Vec<Option<Block>>,
@@ -82,6 +85,7 @@ impl Graph {
             memory,
             parameters,
             seed,
+            first_picture: self.ranks.as_deref().map_or(0, |ranks| pictures_before(ranks, batch)),
             shapes,
             maps,
             normalized,

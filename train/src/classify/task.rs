@@ -181,6 +181,10 @@ impl Task for Classification {
         cross_entropy(logits, &batch.targets.to_device(&self.device)?)
     }
 
+    fn weight(&self, batch: &Batch) -> f64 {
+        batch.images.dim(0).unwrap_or(0) as f64
+    }
+
     fn evaluate(
         &self,
         state: &Named<Tensor>,

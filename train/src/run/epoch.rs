@@ -27,15 +27,23 @@ impl<T: Task, N: Network> Run<'_, T, N> {
         let (step, epoch) = (self.position.total, self.position.epoch);
         let value = scores.value();
         if !value.is_nan() && self.best.is_none_or(|best| value > best) {
-            let folder = self.options.out.join("best");
-            fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-            self.task.export(&state, &folder)?;
+            if self.together.leads() {
+                let folder = self.options.out.join("best");
+                fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
+                self.task.export(&state, &folder)?;
+            }
             self.best = Some(value);
         }
-        self.metrics.epoch(step, epoch, &rows, images_per_s)?;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.epoch(step, epoch, &rows, images_per_s)?;
+        }
         self.position = Position { epoch: epoch + 1, step: 0, total: step };
         self.save()?;
-        curve::draw(&self.options.out, &scores.main)?;
+        if self.together.leads() {
+            // A picture is nothing to stop a run for.
+            let drawn = curve::draw(&self.options.out, &scores.main);
+            drawn.unwrap_or_else(|error| observer.message(&error.to_string()));
+        }
         observer.epoch(epoch, self.plan.epochs, &rows, self.best);
         Ok(scores)
     }

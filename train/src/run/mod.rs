@@ -6,74 +6,28 @@ mod epoch;
 mod metrics;
 mod observer;
 mod order;
+mod plan;
+mod together;
 
 pub use observer::{Observer, Report, Silent};
+pub use plan::{Options, Plan};
 
 use crate::Error;
 use crate::checkpoint::{Checkpoints, Position, Progress, State};
-use crate::ema::{Decay, Ema};
+use crate::ema::Ema;
 use crate::network::{Named, Network};
-use crate::optim::{Groups, Optimizer, Rule, clip_factor, global_norm};
-use crate::schedule::Schedule;
+use crate::optim::{Optimizer, clip_factor, global_norm};
 use crate::seed::Seed;
 use crate::task::{Scores, Task};
 use ahead::{Ahead, Ready};
 use candle::{Device, Tensor, Var};
 use metrics::Metrics;
 use order::Order;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// What decides about the numbers of a run, besides its task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    /// Of all random numbers.
-    pub seed: u64,
-    /// How often every example is seen.
-    pub epochs: u64,
-    /// Examples that go through the network together.
-    pub batch: usize,
-    /// Batches whose gradients are averaged for one step.
-    pub accumulate: usize,
-    /// The optimiser.
-    pub rule: Rule,
-    /// Weight decay and learning rates by name.
-    pub groups: Groups,
-    /// The learning rate over the run.
-    pub schedule: Schedule,
-    /// The longest that the gradients of a step may be together.
-    pub clip: Option<f64>,
-    /// The moving average that is scored and kept.
-    pub ema: Option<Decay>,
-}
-
-impl Plan {
-    /// Steps of one epoch over so many examples. What is left over at its end is left out; where
-    /// there are fewer than a step takes, it takes all.
-    pub fn steps_per_epoch(examples: usize, batch: usize, accumulate: usize) -> u64 {
-        (examples / (batch * accumulate).max(1)).max(1) as u64
-    }
-}
-
-/// How a run is done, which changes none of its numbers.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where checkpoints, metrics and the best model go; made if it is not there.
-    pub out: PathBuf,
-    /// Go on from the last checkpoint, if there is one.
-    pub resume: bool,
-    /// Steps between checkpoints, besides those after every epoch.
-    pub save_steps: Option<u64>,
-    /// Steps between lines of `metrics.jsonl`.
-    pub log_steps: u64,
-    /// Threads that make batches ready.
-    pub workers: usize,
-    /// Batches that may be ready ahead of their step.
-    pub ahead: usize,
-}
+use together::Together;
 
 /// Trains `network` on `task` as `plan` says, and gives the scores of the last evaluation.
 ///
@@ -123,8 +77,10 @@ struct Run<'a, T, N> {
     optimizer: Optimizer,
     ema: Option<Ema>,
     checkpoints: Checkpoints,
-    metrics: Metrics,
+    /// Of the rank that writes.
+    metrics: Option<Metrics>,
     order: Order,
+    together: Together,
     identity: Value,
     position: Position,
     best: Option<f64>,
@@ -150,9 +106,20 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         let saved = checkpoints.load(&identity, &mut |text| observer.message(text))?;
         let ema = plan.ema.map(|decay| Ema::new(decay, variables(network))).transpose()?;
         let optimizer = Optimizer::new(plan.rule, plan.groups.clone());
-        let order = Order::new(plan, task.examples());
+        let together = Together(options.ranks.clone());
+        if let Some(ranks) = &options.ranks {
+            network.set_ranks(ranks);
+        }
+        let order = Order::new(plan, task.examples(), together.rank());
+        let ranks = together.rank().1;
+        if order.batch() < ranks {
+            let text = format!("batches of {} can't be shared by {ranks} ranks", order.batch());
+            return Err(Error::Configuration(text));
+        }
         let position = saved.as_ref().map_or(Position::default(), |state| state.progress.position);
-        let metrics = Metrics::open(&options.out, position.total)?;
+        together.must_agree(position.total)?;
+        let open = || Metrics::open(&options.out, position.total);
+        let metrics = together.leads().then(open).transpose()?;
         let mut run = Self {
             task,
             network,
@@ -163,6 +130,7 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
             checkpoints,
             metrics,
             order,
+            together,
             identity,
             position,
             best: None,
@@ -235,9 +203,12 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         for part in 0..self.plan.accumulate {
             let Ready { batch, examples } = ahead.next()?;
             let pictures = task.images(&batch)?;
+            let factor = self.together.factor(task.weight(&batch));
             let seed = Seed(self.plan.seed).stream("step", self.position.total, part as u64).bits();
-            let step =
-                self.network.step(&pictures, seed, &mut |outputs| task.loss(&batch, outputs))?;
+            let step = self.network.step(&pictures, seed, &mut |outputs| {
+                let loss = task.loss(&batch, outputs)?;
+                if factor == 1.0 { Ok(loss) } else { loss * factor }
+            })?;
             images += examples;
             loss += step.loss / self.plan.accumulate as f64;
             if self.plan.accumulate == 1 {
@@ -253,6 +224,8 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
                 gradients.insert(name, sum);
             }
         }
+        let parameters = self.network.parameters();
+        self.together.average((&mut loss, &mut images), &mut gradients, parameters)?;
         self.must_be_finite("the loss", loss)?;
         let norm = global_norm(&gradients)?;
         self.must_be_finite("the norm of the gradients", norm)?;
@@ -267,7 +240,9 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         self.position.total += 1;
         let (step, epoch) = (self.position.total, self.position.epoch);
         if step.is_multiple_of(self.options.log_steps.max(1)) {
-            self.metrics.step(step, epoch, loss, rate, norm)?;
+            if let Some(metrics) = &mut self.metrics {
+                metrics.step(step, epoch, loss, rate, norm)?;
+            }
         }
         let steps = self.plan.epochs * self.order.steps();
         Ok(Report { epoch, step, steps, loss, rate, images })
@@ -278,12 +253,19 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
             return Ok(());
         }
         let step = self.position.total;
-        let dump = self.checkpoints.dump(&self.state()?, &format!("broken-{step}.safetensors"))?;
+        let name = format!("broken-{step}.safetensors");
+        let dump = match self.together.leads() {
+            true => self.checkpoints.dump(&self.state()?, &name)?,
+            false => self.options.out.join(name),
+        };
         Err(Error::NotFinite { what, value, step, dump })
     }
 
     fn save(&mut self) -> Result<(), Error> {
-        self.metrics.sync()?;
+        match &self.metrics {
+            Some(metrics) => metrics.sync()?,
+            None => return Ok(()), // another rank writes
+        }
         self.checkpoints.save(&self.state()?)
     }
 

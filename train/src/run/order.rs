@@ -3,9 +3,12 @@
 use super::Plan;
 use crate::seed::Seed;
 
-/// The order of examples: every epoch another one, each a function of seed and epoch.
+/// The order of examples: every epoch another one, each a function of seed and epoch. Of each batch,
+/// a rank sees its part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
+    /// Which of how many ranks.
+    rank: (usize, usize),
     seed: Seed,
     examples: usize,
     batch: usize,
@@ -14,9 +17,15 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn new(plan: &Plan, examples: usize) -> Self {
+    pub(super) fn new(plan: &Plan, examples: usize, rank: (usize, usize)) -> Self {
         let Plan { seed, batch, accumulate, epochs, .. } = *plan;
-        Self { seed: Seed(seed), examples, batch, accumulate, epochs }
+        Self { rank, seed: Seed(seed), examples, batch, accumulate, epochs }
+    }
+
+    /// Examples of all ranks that go through the network together: fewer than a batch where there
+    /// are fewer than a step takes, so that each batch gets its share of them.
+    pub(super) fn batch(&self) -> usize {
+        self.batch.min(self.examples.div_ceil(self.accumulate)).max(1)
     }
 
     pub(super) fn seed(&self) -> Seed {
@@ -35,12 +44,12 @@ impl Order {
     /// The batches of an epoch from a step on, with their numbers in the epoch.
     pub(super) fn batches(&self, epoch: u64, from: u64) -> Vec<(u64, Vec<usize>)> {
         let order = self.seed.stream("order", epoch, 0).order(self.examples);
-        // Fewer examples than a step takes: each batch gets its share of them.
-        let batch = self.batch.min(self.examples.div_ceil(self.accumulate)).max(1);
+        let (batch, (rank, ranks)) = (self.batch(), self.rank);
+        let own = batch * rank / ranks..batch * (rank + 1) / ranks;
         let (first, last) = (from * self.accumulate as u64, self.steps() * self.accumulate as u64);
         let examples = |number: u64| {
             let at = |i: usize| order[(number as usize * batch + i) % order.len()];
-            (0..batch).map(at).collect()
+            own.clone().map(at).collect()
         };
         (first..last).map(|number| (number, examples(number))).collect()
     }
@@ -51,7 +60,18 @@ mod tests {
     use super::*;
 
     fn order(examples: usize, batch: usize, accumulate: usize) -> Order {
-        Order { seed: Seed(1), examples, batch, accumulate, epochs: 3 }
+        Order { rank: (0, 1), seed: Seed(1), examples, batch, accumulate, epochs: 3 }
+    }
+
+    #[test]
+    fn ranks_share_each_batch() {
+        let whole = order(20, 5, 1).batches(1, 1);
+        let part = |rank| Order { rank: (rank, 3), ..order(20, 5, 1) }.batches(1, 1);
+        let parts = [part(0), part(1), part(2)];
+        for (i, (number, batch)) in whole.iter().enumerate() {
+            assert!(parts.iter().all(|part| part[i].0 == *number && !part[i].1.is_empty()));
+            assert_eq!(parts.iter().flat_map(|part| part[i].1.clone()).collect::<Vec<_>>(), *batch);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::network::Named;
 use crate::task::{Place, Scores, Task};
 use crate::{Error, export};
 use candle::{Device, Result, Tensor};
+use heads::segmentation::{Average, UNLABELLED};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -72,6 +73,14 @@ impl Task for SegmentationTask {
 
     fn loss(&self, batch: &SegmentationBatch, outputs: &[Tensor]) -> Result<Tensor> {
         self.segmenter.loss(outputs, batch)
+    }
+
+    fn weight(&self, batch: &SegmentationBatch) -> f64 {
+        let pixels = batch.labels.iter().flat_map(|map| map.labels());
+        match self.segmenter.average {
+            Average::All => pixels.count() as f64,
+            Average::Labelled => pixels.filter(|label| **label != UNLABELLED).count() as f64,
+        }
     }
 
     /// Means and each class in percent.
