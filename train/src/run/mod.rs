@@ -239,10 +239,10 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         self.position.step += 1;
         self.position.total += 1;
         let (step, epoch) = (self.position.total, self.position.epoch);
-        if step.is_multiple_of(self.options.log_steps.max(1)) {
-            if let Some(metrics) = &mut self.metrics {
-                metrics.step(step, epoch, loss, rate, norm)?;
-            }
+        if let Some(metrics) = &mut self.metrics
+            && step.is_multiple_of(self.options.log_steps.max(1))
+        {
+            metrics.step(step, epoch, loss, rate, norm)?;
         }
         let steps = self.plan.epochs * self.order.steps();
         Ok(Report { epoch, step, steps, loss, rate, images })
