@@ -12,7 +12,6 @@ mod start;
 
 use clap::{Parser, Subcommand};
 use cli::exit::{CODES, report};
-use job::Job;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -49,15 +48,15 @@ enum Task {
 
 fn main() -> ExitCode {
     let mut task = Cli::parse().task;
-    let job = match Job::join() {
+    let run = match &mut task {
+        Task::Classify(args) => &mut args.run,
+        Task::Detect(args) => &mut args.run,
+        Task::Segment(args) => &mut args.run,
+    };
+    let job = match run.join() {
         Ok(job) => job,
         Err(error) => return report(Err(error)),
     };
-    match &mut task {
-        Task::Classify(args) => args.run.share(job.ranks()),
-        Task::Detect(args) => args.run.share(job.ranks()),
-        Task::Segment(args) => args.run.share(job.ranks()),
-    }
     job.end(match task {
         Task::Classify(args) => classify::run(&args),
         Task::Detect(args) => detect::run(&args),

@@ -1,6 +1,7 @@
 //! What all tasks have in common: where a run goes, what computes, and the loop.
 
 use crate::bar::Bar;
+use crate::job::Job;
 use anyhow::Result;
 use candle::Device;
 use clap::Args;
@@ -62,20 +63,25 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 impl RunArgs {
-    /// Opens the device, which may start the program anew with the right number of threads: to be
-    /// called before anything else.
+    /// Opens the device.
     ///
     /// # Errors
     /// A device that is not there.
     pub(crate) fn open(&self) -> Result<Device> {
-        self.threads.map_or(Ok(()), threads::ensure)?;
         self.device.open(|text| self.say(text))
     }
 
-    /// Shares the run with others, of whom only the first one speaks.
-    pub(crate) fn share(&mut self, ranks: Option<Arc<dyn Ranks>>) {
-        self.quiet |= ranks.as_ref().is_some_and(|ranks| ranks.rank() > 0);
-        self.ranks = ranks;
+    /// Joins the others of a job, of whom only the first one speaks. May start the program anew
+    /// with the right number of threads: to be called before anything else.
+    ///
+    /// # Errors
+    /// As [`Job::join`].
+    pub(crate) fn join(&mut self) -> Result<Job> {
+        self.threads.map_or(Ok(()), threads::ensure)?;
+        let job = Job::join()?;
+        self.ranks = job.ranks();
+        self.quiet |= self.ranks.as_ref().is_some_and(|ranks| ranks.rank() > 0);
+        Ok(job)
     }
 
     /// Memory for decoded pictures.
