@@ -2,6 +2,7 @@
 
 use crate::compute::Compute;
 use crate::exit::Usage;
+use crate::fingerprint::Fingerprint;
 use crate::model;
 use crate::networks::{Detector, Segmenter};
 use anyhow::Result;
@@ -167,6 +168,18 @@ impl<P> Headed<P> {
             Some(checkpoint) => checkpoint.origin().to_owned(),
             None => "a backbone trained on Tiny-ImageNet, a head that is not trained".into(),
         }
+    }
+
+    /// Where the weights come from, and their fingerprint.
+    ///
+    /// # Errors
+    /// Weights that can't be read or trusted.
+    pub fn fingerprint(&self) -> Result<String> {
+        let fingerprint = match &self.checkpoint {
+            Some(checkpoint) => Fingerprint::of_checkpoint(checkpoint)?,
+            None => SEED.to_string(),
+        };
+        Ok(format!("{} ({fingerprint})", self.origin()))
     }
 
     /// `head.size` of `config.json`: what the network was trained for.

@@ -5,11 +5,13 @@
 
 pub mod backend;
 pub mod calibrate;
+pub mod coco_results;
 pub mod compute;
 pub mod device;
 pub mod draw;
 pub mod exit;
 pub mod files;
+pub mod fingerprint;
 pub mod fitted;
 pub mod headed;
 pub mod inputs;
@@ -19,10 +21,14 @@ pub mod model;
 pub mod networks;
 pub mod objects;
 pub mod output;
+pub mod part;
 pub mod pictures;
 pub mod prediction;
 pub mod progress;
+pub mod records;
 pub mod scenes;
+pub mod shard;
+pub mod shards;
 pub mod spent;
 pub mod tensors;
 pub mod threads;

@@ -16,6 +16,7 @@ use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
+use cli::shard::{ShardArgs, Share};
 use cli::spent::Spent;
 use coco::{Annotated, Results};
 use heads::retinanet::{PostProcess, Preset};
@@ -31,6 +32,7 @@ Examples:
   detect --weights retinanet.safetensors --preset torchvision street.jpg
   detect --classes person,dog --format jsonl photos/ > photos.jsonl
   detect --conf 0.001 --save-coco results.json val2017/
+  detect --format jsonl --shard 2/4 photos/ > photos.2.jsonl
   detect --draw-annotations instances_val2017.json --out truth val2017/
 ";
 
@@ -70,6 +72,8 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// Write the pictures with boxes into this folder, as PNG
     #[arg(long, value_name = "DIR")]
@@ -78,17 +82,18 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     font: Option<PathBuf>,
     /// Write the results as COCO's evaluation reads them; image_id is the digits at the end of a
-    /// picture's name, or its place where these are missing or not unique
+    /// picture's name, or its place where these are missing or not unique; with --shard, write them
+    /// for `evaluate merge`, which makes that of them
     #[arg(long, value_name = "FILE")]
     save_coco: Option<PathBuf>,
     /// Draw the boxes of these annotations in COCO's form, and detect nothing
-    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["tensor", "dump", "save_coco"])]
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["tensor", "dump", "save_coco", "shard"])]
     draw_annotations: Option<PathBuf>,
     /// Detect in a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "save_coco"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "save_coco", "shard"])]
     tensor: Option<PathBuf>,
     /// Write input, logits.N and deltas.N of each level to a safetensors file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     dump: Option<PathBuf>,
     /// Say how long loading, reading, computing, post-processing and drawing took, and the kinds of
     /// operation of a plan
@@ -105,6 +110,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
+    args.shard.check(args.format)?;
     let files = match args.tensor {
         Some(_) => Vec::new(),
         None => inputs::of_places(&args.pictures, args.dump.as_deref(), args.batch)?,
@@ -118,21 +124,27 @@ fn run(args: &Args) -> Result<Outcome> {
         });
     }
     let compute = args.backend.open(|text| args.note(text))?;
-    let (detector, objects) = detector(args, &compute)?;
+    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+    let share = Share::of_run::<Args>(args.shard.shard, &files, || headed.fingerprint())?;
+    let (detector, objects) = detector(args, &headed, &compute)?;
     let wanted = objects.named(&args.classes)?;
-    let results = args.save_coco.as_deref().map(|file| Results::new(file, &files));
+    let results = args.save_coco.as_deref();
+    let results = results.map(|file| Results::new(file, &files, share.as_ref()));
     let mut spent = Spent::new(args.timing);
     spent.since("loading", start);
     let session = Session { args, detector, objects, wanted, pen, results, spent };
     match &args.tensor {
         Some(path) => session.tensor(path),
-        None => session.pictures(&files),
+        None => session.pictures(&files, share.as_ref()),
     }
 }
 
 /// The network that the arguments ask for, and the names of its classes.
-fn detector(args: &Args, compute: &Compute) -> Result<(Detector, Objects)> {
-    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+fn detector(
+    args: &Args,
+    headed: &Headed<Preset>,
+    compute: &Compute,
+) -> Result<(Detector, Objects)> {
     // Where only some classes are wanted, the others may not take their places.
     let detections = if args.classes.is_empty() { args.max_det.into() } else { usize::MAX };
     let postprocess = |preset| PostProcess {

@@ -8,13 +8,13 @@ use candle::Tensor;
 use cli::draw::{self, Mark, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
-use cli::fitted::{Run, Task};
+use cli::fitted::{Item, Run, Task};
 use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Writer;
+use cli::shard::Share;
 use cli::spent::Spent;
 use cli::tensors;
-use ghostnetv2::picture::Rgb8;
 use heads::boxes::Detections;
 use heads::placement::{Batch, Placement};
 use heads::retinanet::RawOutputs;
@@ -33,9 +33,10 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    pub(crate) fn pictures(mut self, paths: &[PathBuf]) -> Result<Outcome> {
+    pub(crate) fn pictures(mut self, paths: &[PathBuf], share: Option<&Share>) -> Result<Outcome> {
         let run = Run {
             paths,
+            share,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
             input: self.detector.config().input,
@@ -46,7 +47,7 @@ impl Session<'_> {
         };
         let (outcome, reading) = run.through(&mut self)?;
         self.spent.add("reading", reading);
-        self.results.take().map_or(Ok(()), Results::write)?;
+        self.results.take().map_or(Ok(()), |results| results.write(share, outcome))?;
         if self.args.timing {
             self.spent.print();
         }
@@ -57,7 +58,7 @@ impl Session<'_> {
     pub(crate) fn tensor(mut self, path: &Path) -> Result<Outcome> {
         let batch = Batch::of_inputs(tensors::read_input(path, 3, &self.detector.device())?)?;
         let found = self.compute(&batch)?;
-        let mut writer = Writer::new(self.args.format, found.len() > 1)?;
+        let mut writer = Writer::new(self.args.format, found.len() > 1, None)?;
         for (i, found) in found.iter().enumerate() {
             writer.record(Path::new(&format!("{}[{i}]", path.display())), found)?;
         }
@@ -112,14 +113,8 @@ impl Task for Session<'_> {
         Ok(batch.placements.iter().zip(&detections).map(found).collect())
     }
 
-    fn show(
-        &mut self,
-        path: &Path,
-        name: Option<&Path>,
-        picture: &Rgb8,
-        found: Found,
-    ) -> Result<Found> {
-        if let Some(name) = name {
+    fn show(&mut self, item: Item<'_>, found: Found) -> Result<Found> {
+        if let Some(name) = item.name {
             let start = Instant::now();
             let mark = |object: &Object| Mark {
                 bbox: object.bbox,
@@ -127,12 +122,12 @@ impl Task for Session<'_> {
                 class: object.class_id as usize,
             };
             let marks: Vec<_> = found.objects.iter().map(mark).collect();
-            let image = self.pen.boxes(picture, &marks)?;
+            let image = self.pen.boxes(item.picture, &marks)?;
             files::write(&with_ending(name, ".png"), &draw::png(&image)?)?;
             self.spent.since("drawing", start);
         }
         if let Some(results) = &mut self.results {
-            results.add(path, &found);
+            results.add(item.place, &found);
         }
         Ok(found)
     }
