@@ -20,4 +20,6 @@ mod int8;
 mod parity;
 mod program;
 mod segment;
+mod shards;
+mod shards_evaluate;
 mod train_places;
