@@ -7,6 +7,7 @@ pub mod backend;
 pub mod calibrate;
 pub mod coco_results;
 pub mod compute;
+pub mod detectors;
 pub mod device;
 pub mod draw;
 pub mod exit;

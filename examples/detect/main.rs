@@ -7,19 +7,18 @@ mod session;
 use anyhow::Result;
 use clap::Parser;
 use cli::compute::{Compute, FloatArgs};
+use cli::detectors::{Detector, Preset, Wanted};
 use cli::draw::{self, Pen};
 use cli::exit::{CODES, Outcome, report};
 use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs};
 use cli::inputs;
-use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
 use cli::shard::{ShardArgs, Share};
 use cli::spent::Spent;
 use coco::{Annotated, Results};
-use heads::retinanet::{PostProcess, Preset};
 use session::Session;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +29,7 @@ Examples:
   detect street.jpg --out boxes                     a picture with boxes, in the folder boxes
   detect --model my-detector/ photos/ 'scans/*.png' files, folders, patterns
   detect --weights retinanet.safetensors --preset torchvision street.jpg
+  detect --weights yolov3.safetensors --preset yolov3 street.jpg
   detect --classes person,dog --format jsonl photos/ > photos.jsonl
   detect --conf 0.001 --save-coco results.json val2017/
   detect --format jsonl --shard 2/4 photos/ > photos.2.jsonl
@@ -92,7 +92,8 @@ struct Args {
     /// Detect in a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "save_coco", "shard"])]
     tensor: Option<PathBuf>,
-    /// Write input, logits.N and deltas.N of each level to a safetensors file
+    /// Write input, logits.N and deltas.N of each level, or raw.N of a YOLOv3's, to a safetensors
+    /// file
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     dump: Option<PathBuf>,
     /// Say how long loading, reading, computing, post-processing and drawing took, and the kinds of
@@ -144,21 +145,19 @@ fn detector(
     args: &Args,
     headed: &Headed<Preset>,
     compute: &Compute,
-) -> Result<(Detector, Objects)> {
-    // Where only some classes are wanted, the others may not take their places.
-    let detections = if args.classes.is_empty() { args.max_det.into() } else { usize::MAX };
-    let postprocess = |preset| PostProcess {
-        score_threshold: args.conf as f32,
-        iou_threshold: args.iou,
-        detections,
-        ..preset
+) -> Result<(Box<dyn Detector>, Objects)> {
+    let wanted = Wanted {
+        score: args.conf as f32,
+        overlap: args.iou,
+        // Where only some classes are wanted, the others may not take their places.
+        most: if args.classes.is_empty() { args.max_det.into() } else { usize::MAX },
     };
-    let detector = headed.detector(args.size, postprocess, (compute, args.batch.into()))?;
-    let classes = detector.config().classes;
+    let detector = headed.detector(args.size, Some(wanted), (compute, args.batch.into()))?;
+    let classes = detector.classes();
     let objects = Objects::new(classes, headed.timm_config(), args.labels.as_deref())?;
-    let (name, preset) = (headed.backbone.name(), headed.preset);
+    let (name, preset, network) = (headed.backbone.name(), headed.preset, headed.preset.network());
     let origin = headed.origin();
-    args.note(&format!("model built: retinanet ({preset}) on {name}, {classes} classes, {origin}"));
+    args.note(&format!("model built: {network} ({preset}) on {name}, {classes} classes, {origin}"));
     Ok((detector, objects))
 }
 

@@ -4,12 +4,11 @@ use crate::Args;
 use crate::coco::Results;
 use crate::record::{Found, Object};
 use anyhow::Result;
-use candle::Tensor;
+use cli::detectors::Detector;
 use cli::draw::{self, Mark, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
 use cli::fitted::{Item, Run, Task};
-use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Writer;
 use cli::shard::Share;
@@ -17,13 +16,12 @@ use cli::spent::Spent;
 use cli::tensors;
 use heads::boxes::Detections;
 use heads::placement::{Batch, Placement};
-use heads::retinanet::RawOutputs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub(crate) struct Session<'a> {
     pub(crate) args: &'a Args,
-    pub(crate) detector: Detector,
+    pub(crate) detector: Box<dyn Detector>,
     pub(crate) objects: Objects,
     /// The classes that are shown; all where there are none.
     pub(crate) wanted: Vec<u32>,
@@ -39,7 +37,7 @@ impl Session<'_> {
             share,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
-            input: self.detector.config().input,
+            input: self.detector.input(),
             device: self.detector.device(),
             out: self.args.out.as_deref(),
             format: Some(self.args.format),
@@ -69,21 +67,12 @@ impl Session<'_> {
         Ok(Outcome::Complete)
     }
 
-    fn dump(&self, path: &Path, batch: &Batch, raw: &RawOutputs) -> Result<()> {
-        let mut named = vec![("input".to_owned(), batch.pixels.clone())];
-        for (what, maps) in [("logits", &raw.logits), ("deltas", &raw.deltas)] {
-            // The finest level is P3.
-            let levels = (3..).zip(maps);
-            named.extend(
-                levels.map(|(i, map): (usize, &Tensor)| (format!("{what}.{i}"), map.clone())),
-            );
-        }
-        tensors::write(path, named)
-    }
-
+    /// The score of a YOLOv3 is that of a class by that of any object, so that it may be lower than
+    /// that of the class.
     fn shown(&self, found: &Detections) -> Detections {
+        let found = found.at_least(self.args.conf as f32);
         match self.wanted.is_empty() {
-            true => found.clone(),
+            true => found,
             false => found.of_classes(&self.wanted).truncated(self.args.max_det.into()),
         }
     }
@@ -94,19 +83,8 @@ impl Task for Session<'_> {
     type Row = Found;
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<Found>> {
-        if batch.placements.is_empty() {
-            return Ok(Vec::new());
-        }
-        let start = Instant::now();
-        let raw = self.detector.forward(&batch.pixels, self.spent.steps.as_mut())?;
-        self.spent.since("computing", start);
-        if let Some(path) = &self.args.dump {
-            self.dump(path, batch, &raw)?;
-        }
-        let start = Instant::now();
-        let detections = self.detector.config().detections(&raw, batch)?;
-        self.spent.since("finding", start);
-        self.spent.pictures += detections.len();
+        let dump = self.args.dump.as_deref();
+        let detections = self.detector.detect(batch, &mut self.spent, dump)?;
         let found = |(placement, found): (&Placement, &Detections)| {
             Found::new(placement.original, &self.shown(found), &self.objects)
         };

@@ -6,23 +6,23 @@ use anyhow::{Result, bail};
 use clap::Args;
 use cli::coco_results::{FoundBox, FoundBoxes};
 use cli::compute::FloatArgs;
+use cli::detectors::{Detector, Preset};
 use cli::exit::{Outcome, Output, Usage};
 use cli::fingerprint::Fingerprint;
 use cli::fitted::{Item, Run, Task};
 use cli::headed::{Headed, HeadedArgs};
 use cli::inputs;
-use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::part::Content;
 use cli::pictures::PictureArgs;
 use cli::shard::{interleaved, share_of};
+use cli::spent::Spent;
 use heads::boxes::{Detection, Detections};
 use heads::data::DataError;
 use heads::data::coco::{Coco, Image};
 use heads::data::coco_results::{self, CocoResult};
 use heads::eval::coco::Evaluation;
 use heads::placement::Batch;
-use heads::retinanet::Preset;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -99,8 +99,8 @@ fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<Outcome> {
     let compute = args.backend.open(|text| eprintln!("{text}"))?;
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
     let batch = args.batch.into();
-    let detector = headed.detector(args.size, |preset| preset, (&compute, batch))?;
-    let objects = Objects::new(detector.config().classes, headed.timm_config(), None)?;
+    let detector = headed.detector(args.size, None, (&compute, batch))?;
+    let objects = Objects::new(detector.classes(), headed.timm_config(), None)?;
     let annotations = Annotations::of(&args.annotations)?;
     let mut share = args.part.share(&paths, || headed.fingerprint())?;
     if let Some(share) = &mut share {
@@ -113,7 +113,7 @@ fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<Outcome> {
         share: share.as_ref(),
         batch,
         options: args.decode.options_for_places(),
-        input: detector.config().input,
+        input: detector.input(),
         device: detector.device(),
         out: None,
         format: None,
@@ -140,7 +140,7 @@ fn pictures(truth: &Coco, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// A detector, and what it has found so far.
 struct Scored<'a> {
-    detector: Detector,
+    detector: Box<dyn Detector>,
     objects: Objects,
     images: Vec<&'a Image>,
     /// Categories of the annotations.
@@ -154,7 +154,7 @@ impl Task for Scored<'_> {
     type Row = ();
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<Detections>> {
-        Ok(self.detector.detect_batch(batch)?)
+        self.detector.detect(batch, &mut Spent::default(), None)
     }
 
     fn show(&mut self, item: Item<'_>, found: Detections) -> Result<()> {

@@ -171,7 +171,7 @@ impl Task for Scored<'_> {
     type Row = ();
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<LabelMap>> {
-        Ok(self.network.segment_batch(batch)?)
+        Ok(self.network.answers(&self.network.forward(&batch.pixels, None)?, batch)?)
     }
 
     fn show(&mut self, item: Item<'_>, map: LabelMap) -> Result<()> {

@@ -87,7 +87,7 @@ impl Task for Session<'_> {
             tensors::write(path, vec![input, ("logits".to_owned(), logits.clone())])?;
         }
         let start = Instant::now();
-        let maps = self.network.config().label_maps(&logits, batch)?;
+        let maps = self.network.answers(&logits, batch)?;
         self.spent.since("labelling", start);
         Ok(maps)
     }
