@@ -44,7 +44,7 @@ impl Preset {
 
 /// A name that is no preset's.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown preset {0:?}: expected one of {}", names())]
+#[error("unknown preset {0:?}: expected one of {known}", known = names())]
 pub struct UnknownPreset(String);
 
 fn names() -> String {

@@ -37,7 +37,7 @@ pub trait Network: Sized {
     fn with_classes_of(
         config: &Self::Config,
         checkpoint: &Checkpoint,
-    ) -> Result<Self::Config, Error>;
+    ) -> std::result::Result<Self::Config, Error>;
 
     /// Where the backbone's weights lie.
     fn backbone(config: &Self::Config) -> &'static str;

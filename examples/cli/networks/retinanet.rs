@@ -22,7 +22,7 @@ impl Network for RetinaNet {
     fn with_classes_of(
         config: &RetinaNetConfig,
         checkpoint: &Checkpoint,
-    ) -> Result<RetinaNetConfig, Error> {
+    ) -> std::result::Result<RetinaNetConfig, Error> {
         config.with_classes_of(checkpoint)
     }
 

@@ -21,7 +21,7 @@ impl Network for SemanticFpn {
     fn with_classes_of(
         config: &SemanticFpnConfig,
         checkpoint: &Checkpoint,
-    ) -> Result<SemanticFpnConfig, Error> {
+    ) -> std::result::Result<SemanticFpnConfig, Error> {
         config.with_classes_of(checkpoint)
     }
 

@@ -22,7 +22,7 @@ impl Network for YoloV3 {
     fn with_classes_of(
         config: &YoloV3Config,
         checkpoint: &Checkpoint,
-    ) -> Result<YoloV3Config, Error> {
+    ) -> std::result::Result<YoloV3Config, Error> {
         config.with_classes_of(checkpoint)
     }
 
