@@ -13,6 +13,7 @@ mod backends_places;
 mod bench;
 mod classify;
 mod detect;
+mod detect_yolov3;
 mod evaluate;
 mod evaluate_places;
 mod faults;
