@@ -101,7 +101,7 @@ fn pictures_by_what_a_folder_tells_and_their_scores() -> Result<()> {
     let found = run("detect", ["--model", &model, &coffee].iter().chain(&WANTED));
     says(&found, 0, &["yolov3 (yolov3) on ghostnetv2_025, 4 classes"]);
     let found: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
-    let picture = ghostnetv2::picture::open(sample("coffee.jpg"), &Default::default()).unwrap();
+    let picture = ghostnetv2::picture::open(&sample("coffee.jpg"), &Default::default()).unwrap();
     let batch = net.config().input.batch(&[picture], &Device::Cpu)?;
     let expected = net.detect_batch(&batch)?[0].at_least(0.25);
     check(&found[0], &expected);
@@ -114,9 +114,10 @@ fn pictures_by_what_a_folder_tells_and_their_scores() -> Result<()> {
     let [x1, y1, x2, y2]: [f64; 4] = serde_json::from_value(best["bbox"].clone()).unwrap();
     fs::create_dir(at("images"))?;
     fs::copy(sample("coffee.jpg"), at("images/coffee.jpg"))?;
+    let categories = [3, 5, 7, 9].map(|id| json!({ "id": id, "name": "any" }));
     let truth = json!({
         "images": [{ "id": 1, "file_name": "coffee.jpg", "width": 600, "height": 400 }],
-        "categories": [3, 5, 7, 9].map(|id| json!({ "id": id, "name": "any" })),
+        "categories": categories,
         "annotations": [{
             "id": 1, "image_id": 1, "category_id": best["category_id"],
             "bbox": [x1, y1, x2 - x1, y2 - y1],
