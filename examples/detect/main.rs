@@ -118,6 +118,7 @@ fn run(args: &Args) -> Result<Outcome> {
     };
     let pen = Pen::new(args.font.as_deref())?;
     args.out.as_deref().map_or(Ok(()), cli::files::make_folder)?;
+    args.save_coco.as_deref().map(cli::files::folder_of).transpose()?;
     if let (Some(file), Some(out)) = (&args.draw_annotations, &args.out) {
         let annotated = Annotated::read(file)?;
         return draw_each(&files, &args.decode.options_for_places(), out, |path, picture| {

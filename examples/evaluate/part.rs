@@ -4,6 +4,7 @@ use crate::Cli;
 use anyhow::Result;
 use clap::Args;
 use cli::exit::Outcome;
+use cli::files;
 use cli::part::{self, Content};
 use cli::shard::{Shard, Share};
 use std::path::PathBuf;
@@ -23,12 +24,13 @@ impl PartArgs {
     /// The share of `pictures` that is to be counted, if it is not all.
     ///
     /// # Errors
-    /// Those of `weights`.
+    /// No folder for what is to be written; those of `weights`.
     pub(crate) fn share(
         &self,
         pictures: &[PathBuf],
         weights: impl FnOnce() -> Result<String>,
     ) -> Result<Option<Share>> {
+        self.partial.as_deref().map(files::folder_of).transpose()?;
         Share::of_run::<Cli>(self.shard, pictures, weights)
     }
 

@@ -229,9 +229,19 @@ fn wrong_usage_is_2() {
         (&["imagenet", "--list", "x", "--csv", "t.csv", "--shard", "1/2"], "cannot be used"),
         (&["camvid", "--annotations", "a", "--images", "b", "--shard", "x"], "I/N"),
         (&["merge"], "FILES"),
+        (
+            &["imagenet", "--folder", "F", "--shard", "1/2", "--partial", "no/such/p"],
+            "no such folder",
+        ),
     ];
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("n07920052")).unwrap();
+    fs::copy(sample("coffee.jpg"), root.path().join("n07920052/coffee.jpg")).unwrap();
+    let root = text(root.path());
     for (arguments, expected) in cases {
-        says(&evaluate(arguments, &[]), 2, &[expected]);
+        let arguments: Vec<_> =
+            arguments.iter().map(|word| if *word == "F" { root.as_str() } else { word }).collect();
+        says(&evaluate(&arguments, &[]), 2, &[expected]);
     }
     let ready = ["--detections", "d.json", "--shard", "1/2", "--partial", "p.json"];
     says(&evaluate(&coco, &ready), 2, &["cannot be used"]);
