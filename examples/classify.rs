@@ -10,6 +10,7 @@ use cli::model::{Model, ModelArgs};
 use cli::output::{Format, Writer};
 use cli::pictures::{Batch, PictureArgs, for_each_batch};
 use cli::prediction::{Prediction, Predictions};
+use cli::shard::{ShardArgs, Share, share_of};
 use cli::{inputs, progress, tensors, timing};
 use ghostnetv2::{Level, Taps, Timings};
 use heads::eval::top_k::best;
@@ -24,6 +25,7 @@ Examples:
   classify --model ghostnetv2_100 cat.jpg     ImageNet's 1000 classes, from the Hugging Face hub
   classify --weights my.safetensors --which ghostnetv2_130 --labels my.txt cat.jpg
   classify --format jsonl --top-k 1 photos/ > photos.jsonl
+  classify --format jsonl --shard 2/4 photos/ > photos.2.jsonl
 ";
 
 /// Says what is on pictures.
@@ -52,12 +54,14 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// Classify a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "image"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "image", "shard"])]
     tensor: Option<PathBuf>,
     /// Write input, pyramid levels c1 to c5, and logits to a safetensors file; computes on candle
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     dump: Option<PathBuf>,
     /// Which maps the levels of --dump are: timm's features_only, or the ends of the stages
     #[arg(long, value_enum, default_value_t = TapsArg::Timm)]
@@ -87,6 +91,7 @@ fn run(args: &Args) -> Result<Outcome> {
             eprintln!("{text}");
         }
     };
+    args.shard.check(args.format)?;
     let files = match args.tensor {
         Some(_) => Vec::new(),
         None => files(args)?,
@@ -138,7 +143,10 @@ struct Session<'a> {
 impl Session<'_> {
     fn pictures(&mut self, files: &[PathBuf]) -> Result<Outcome> {
         let (args, device) = (self.args, self.model.net.device());
-        let mut writer = Writer::new(args.format, files.len() > 1)?;
+        let weights = || args.model.fingerprint(args.quiet);
+        let share = Share::of_run::<Args>(args.shard.shard, files, weights)?;
+        let mut writer = Writer::new(args.format, files.len() > 1, share.as_ref())?;
+        let files = &share_of(share.as_ref(), files.to_vec());
         let bar = progress::items(files.len(), "pictures", args.quiet);
         let mut failed = 0;
         let (options, preprocess) = (args.decode.options(), &self.model.preprocess);
@@ -176,7 +184,7 @@ impl Session<'_> {
 
     fn tensor(&mut self, path: &Path, input: &Tensor) -> Result<Outcome> {
         let scores = self.scores(input)?;
-        let mut writer = Writer::new(self.args.format, scores.len() > 1)?;
+        let mut writer = Writer::new(self.args.format, scores.len() > 1, None)?;
         for (i, scores) in scores.into_iter().enumerate() {
             let name = format!("{}[{i}]", path.display());
             writer.record(Path::new(&name), &self.best(Some(scores))?)?;

@@ -4,85 +4,40 @@ use crate::network::Network;
 use crate::row::{Backend, Row};
 use anyhow::Result;
 use candle::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
+use cli::networks::Network as Headed;
 use ghostnetv2::Config;
 use ghostnetv2::weights::Checkpoint;
 use heads::Seeded;
 use heads::placement::Batch;
-use heads::retinanet::{self, RetinaNet};
-use heads::segmentation::{self, SemanticFpn};
 
-impl Network {
-    /// A RetinaNet for inputs of `shape`.
-    pub(crate) fn detector(
-        row: &Row,
-        preset: retinanet::Preset,
-        checkpoint: Option<&Checkpoint>,
-        (shape, input): (&[usize; 4], Vec<f32>),
-    ) -> Result<Self> {
-        let (config, backbone) = (preset.config(), Config::v2(1.0));
-        let net = match checkpoint {
-            Some(checkpoint) => {
-                let config = config.with_classes_of(checkpoint)?;
-                RetinaNet::load(&config, &backbone, checkpoint, &Device::Cpu)?
-            }
-            None => RetinaNet::ghostnet(&config, &backbone, drawn())?,
-        };
-        if row.backend != Backend::Plan {
-            let (batch, whole) = (batch(shape, input)?, row.postprocess);
-            return Ok(Self::calls(move || match whole {
-                true => net.detect_batch(&batch).map(drop),
-                false => net.forward_t(&batch.pixels, false).map(drop),
-            }));
-        }
-        let plan = net.plan(shape, &row.plan_options()?)?;
-        if row.show_plan {
-            eprintln!("{}", plan.plan());
-        }
-        if !row.postprocess {
-            return Self::of_plan(plan.plan().engine().clone(), input);
-        }
-        let batch = batch(shape, input)?;
-        Ok(Self::calls(move || plan.detect_batch(&batch).map(drop)))
+/// A network of a kind on GhostNetV2 1.0x, for inputs of a shape.
+pub(crate) fn headed<N: Headed + 'static>(
+    row: &Row,
+    config: &N::Config,
+    checkpoint: Option<&Checkpoint>,
+    (shape, input): (&[usize; 4], Vec<f32>),
+) -> Result<Network> {
+    // Weights that are the same every time.
+    let drawn = |_| Ok(Seeded::new(1).var_builder(DType::F32, &Device::Cpu));
+    let net = N::open(config, &Config::v2(1.0), checkpoint, &Device::Cpu, drawn)?;
+    let config = net.config().clone();
+    let answers = move |raw: &N::Raw, batch: &Batch| N::answers(&config, raw, batch).map(drop);
+    if row.backend != Backend::Plan {
+        let (batch, whole) = (batch(shape, input)?, row.postprocess);
+        return Ok(Network::calls(move || match whole {
+            true => answers(&net.forward(&batch.pixels)?, &batch),
+            false => net.forward(&batch.pixels).map(drop),
+        }));
     }
-
-    /// A Semantic FPN for inputs of `shape`.
-    pub(crate) fn segmenter(
-        row: &Row,
-        preset: segmentation::Preset,
-        checkpoint: Option<&Checkpoint>,
-        (shape, input): (&[usize; 4], Vec<f32>),
-    ) -> Result<Self> {
-        let (config, backbone) = (preset.config(), Config::v2(1.0));
-        let net = match checkpoint {
-            Some(checkpoint) => {
-                let config = config.with_classes_of(checkpoint)?;
-                SemanticFpn::load(&config, &backbone, checkpoint, &Device::Cpu)?
-            }
-            None => SemanticFpn::ghostnet(&config, &backbone, drawn())?,
-        };
-        if row.backend != Backend::Plan {
-            let (batch, whole) = (batch(shape, input)?, row.postprocess);
-            return Ok(Self::calls(move || match whole {
-                true => net.segment_batch(&batch).map(drop),
-                false => net.forward_t(&batch.pixels, false).map(drop),
-            }));
-        }
-        let plan = net.plan(shape, &row.plan_options()?)?;
-        if row.show_plan {
-            eprintln!("{}", plan.plan());
-        }
-        if !row.postprocess {
-            return Self::of_plan(plan.plan().engine().clone(), input);
-        }
-        let batch = batch(shape, input)?;
-        Ok(Self::calls(move || plan.segment_batch(&batch).map(drop)))
+    let laid = net.lay_out(shape, &row.plan_options()?)?;
+    if row.show_plan {
+        eprintln!("{}", N::plan(&laid));
     }
-}
-
-/// Weights that are the same every time.
-fn drawn() -> VarBuilder<'static> {
-    Seeded::new(1).var_builder(DType::F32, &Device::Cpu)
+    if !row.postprocess {
+        return Network::of_plan(N::plan(&laid).engine().clone(), input);
+    }
+    let batch = batch(shape, input)?;
+    Ok(Network::calls(move || answers(&N::forward_laid(&laid, &batch.pixels, None)?, &batch)))
 }
 
 fn batch(shape: &[usize; 4], input: Vec<f32>) -> Result<Batch> {

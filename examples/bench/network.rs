@@ -1,15 +1,20 @@
 //! The network of a row, loaded and ready to be called.
 
+use crate::headed::headed;
 use crate::random;
 use crate::row::{Backend, Row};
 use crate::which::Which;
 use anyhow::Result;
 use candle::{Device, Tensor};
+use cli::detectors::Preset;
 use cli::model::parse_size;
 use engine::isa::AnyIsa;
 use engine::plan::{Plan, Scratch};
 use ghostnetv2::weights::{Checkpoint, ModelSource};
 use ghostnetv2::{Calibration, Config, GhostNet, Timings};
+use heads::retinanet::RetinaNet;
+use heads::segmentation::SemanticFpn;
+use heads::yolov3::YoloV3;
 use std::sync::Arc;
 
 /// Classes of random weights: ImageNet's number.
@@ -37,11 +42,14 @@ impl Network {
         let input: Vec<f32> = random::numbers("input").take(shape.iter().product()).collect();
         let config = match &row.which {
             Which::Classifier(config) => config,
-            Which::Detector(preset) => {
-                return Self::detector(row, *preset, checkpoint, (&shape, input));
+            Which::Detector(Preset::RetinaNet(preset)) => {
+                return headed::<RetinaNet>(row, &preset.config(), checkpoint, (&shape, input));
+            }
+            Which::Detector(Preset::YoloV3(preset)) => {
+                return headed::<YoloV3>(row, &preset.config(), checkpoint, (&shape, input));
             }
             Which::Segmenter(preset) => {
-                return Self::segmenter(row, *preset, checkpoint, (&shape, input));
+                return headed::<SemanticFpn>(row, &preset.config(), checkpoint, (&shape, input));
             }
         };
         let fused = |checkpoint: &Checkpoint| checkpoint.config().is_ok_and(|c| c.reparameterized);

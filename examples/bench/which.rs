@@ -1,10 +1,11 @@
 //! What a row's network is.
 
 use anyhow::Result;
+use cli::detectors::Preset;
 use cli::exit::Usage;
 use cli::model::named;
 use ghostnetv2::Config;
-use heads::{retinanet, segmentation};
+use heads::segmentation;
 use std::str::FromStr;
 
 /// What a row's network is.
@@ -13,19 +14,21 @@ pub(crate) enum Which {
     /// A classifier of the family.
     Classifier(Config),
     /// A detector on GhostNetV2 1.0x.
-    Detector(retinanet::Preset),
+    Detector(Preset),
     /// A Semantic FPN on the same.
     Segmenter(segmentation::Preset),
 }
 
 impl Which {
-    /// From a name such as `ghostnetv2_130`, `retinanet-lite` or `semantic-fpn-smp`.
+    /// From a name such as `ghostnetv2_130`, `retinanet-lite`, `yolov3` or `semantic-fpn-smp`.
     ///
     /// # Errors
     /// [`Usage`]: a name of nothing.
     pub(crate) fn parse(name: &str) -> Result<Self> {
         Ok(if let Some(preset) = name.strip_prefix("retinanet-") {
-            Self::Detector(preset_of(name, preset)?)
+            Self::Detector(Preset::RetinaNet(preset_of(name, preset)?))
+        } else if name.starts_with("yolov3") {
+            Self::Detector(Preset::YoloV3(preset_of(name, name)?))
         } else if let Some(preset) = name.strip_prefix("semantic-fpn-") {
             Self::Segmenter(preset_of(name, preset)?)
         } else {
@@ -37,7 +40,8 @@ impl Which {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Classifier(config) => config.name(),
-            Self::Detector(preset) => format!("retinanet-{preset}"),
+            Self::Detector(Preset::RetinaNet(preset)) => format!("retinanet-{preset}"),
+            Self::Detector(Preset::YoloV3(preset)) => preset.to_string(),
             Self::Segmenter(preset) => format!("semantic-fpn-{preset}"),
         }
     }

@@ -1,6 +1,7 @@
 //! Exit codes, and the one place where errors become them.
 
 use anyhow::Error;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -45,7 +46,8 @@ impl std::error::Error for Output {}
 impl std::error::Error for Said {}
 
 /// How a program that did what it could ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything was done.
     Complete,

@@ -12,13 +12,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`Usage`] where the folder does not exist, [`Output`] where it can't be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(Usage(format!("{}: no such folder", folder.display())).into());
-    }
+    let folder = folder_of(path)?;
     let write = || -> std::io::Result<()> {
         let mut beside = temporary().tempfile_in(folder)?;
         beside.write_all(bytes)?;
@@ -27,6 +21,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     write().map_err(Output).with_context(|| path.display().to_string())
+}
+
+/// The folder of a file that is to be written. Asked for before work of hours starts, it saves that.
+///
+/// # Errors
+/// [`Usage`]: there is none.
+pub fn folder_of(path: &Path) -> Result<&Path> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(Usage(format!("{}: no such folder", folder.display())).into()),
+    }
 }
 
 /// Makes a folder for results, and those above it.

@@ -5,6 +5,7 @@ use crate::files::Names;
 use crate::output::{Format, Record, Writer};
 use crate::pictures::for_each_chunk;
 use crate::progress;
+use crate::shard::{Share, share_of};
 use anyhow::{Result, bail};
 use candle::Device;
 use ghostnetv2::picture::{self, DecodeOptions, PictureError, Rgb8};
@@ -26,25 +27,33 @@ pub trait Task {
     /// Whatever ends the program.
     fn compute(&mut self, batch: &Batch) -> Result<Vec<Self::Answer>>;
 
-    /// A picture and its answer; files for it are named `name` and an ending, where they are
-    /// wanted.
+    /// A picture and its answer.
     ///
     /// # Errors
     /// Whatever ends the program.
-    fn show(
-        &mut self,
-        path: &Path,
-        name: Option<&Path>,
-        picture: &Rgb8,
-        answer: Self::Answer,
-    ) -> Result<Self::Row>;
+    fn show(&mut self, item: Item<'_>, answer: Self::Answer) -> Result<Self::Row>;
+}
+
+/// A picture of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Its place among all pictures, or among those of the share.
+    pub place: usize,
+    /// Its file.
+    pub path: &'a Path,
+    /// Files for it are named so, with an ending, where they are wanted.
+    pub name: Option<&'a Path>,
+    /// Itself.
+    pub picture: &'a Rgb8,
 }
 
 /// How a program goes through pictures.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// The pictures.
+    /// The pictures of all shards.
     pub paths: &'a [PathBuf],
+    /// Which of them are gone through, if not all.
+    pub share: Option<&'a Share>,
     /// How many go through the network together.
     pub batch: usize,
     /// How they are decoded.
@@ -68,22 +77,26 @@ impl Run<'_> {
     /// Those of the task, and results that can't be written.
     pub fn through<T: Task>(&self, task: &mut T) -> Result<(Outcome, Duration)> {
         let several = self.paths.len() > 1;
-        let writer = self.format.map(|format| Writer::<T::Row>::new(format, several));
+        let writer = self.format.map(|format| Writer::<T::Row>::new(format, several, self.share));
         let mut writer = writer.transpose()?;
-        let mut names = self.out.map(Names::in_folder);
-        let bar = progress::items(self.paths.len(), "pictures", self.quiet);
+        // Names are those of the whole run: bad pictures and those of other shards have some too.
+        let names = self.out.map(|out| {
+            let mut names = Names::in_folder(out);
+            share_of(self.share, self.paths.iter().map(|path| names.of(path)).collect())
+        });
+        let paths = share_of(self.share, self.paths.to_vec());
+        let mut place = 0;
+        let bar = progress::items(paths.len(), "pictures", self.quiet);
         let (mut failed, mut reading) = (0, Duration::ZERO);
         for_each_chunk(
-            self.paths,
+            &paths,
             self.batch,
             |chunk| self.read(chunk),
             |fitted: Fitted| {
                 reading += fitted.elapsed;
                 let answers = fitted.batch.as_ref().map(|batch| task.compute(batch)).transpose()?;
                 let mut answers = answers.into_iter().flatten().zip(&fitted.pictures);
-                for (path, result) in &fitted.files {
-                    // A bad picture has a name too, so that those of the others do not depend on it.
-                    let name = names.as_mut().map(|names| names.of(path));
+                for (i, (path, result)) in (place..).zip(&fitted.files) {
                     if let Err(error) = result {
                         failed += 1;
                         bar.suspend(|| eprintln!("error: {error}"));
@@ -95,18 +108,20 @@ impl Run<'_> {
                     let Some((answer, picture)) = answers.next() else {
                         bail!("{}: the network has no answer", path.display())
                     };
-                    let row = task.show(path, name.as_deref(), picture, answer)?;
+                    let name = names.as_ref().map(|names| names[i].as_path());
+                    let row = task.show(Item { place: i, path, name, picture }, answer)?;
                     if let Some(writer) = &mut writer {
                         bar.suspend(|| writer.record(path, &row))?;
                     }
                 }
+                place += fitted.files.len();
                 bar.inc(fitted.files.len() as u64);
                 Ok(())
             },
         )?;
         bar.finish_and_clear();
         writer.map_or(Ok(()), Writer::finish)?;
-        Ok((outcome(failed, self.paths.len()), reading))
+        Ok((outcome(failed, paths.len()), reading))
     }
 
     fn read<'a>(&self, files: &'a [PathBuf]) -> Result<Fitted<'a>> {

@@ -2,8 +2,9 @@
 
 use crate::compute::Compute;
 use crate::exit::Usage;
+use crate::fingerprint::Fingerprint;
 use crate::model;
-use crate::networks::{Detector, Segmenter};
+use crate::networks::{Network, Ready, Segmenter};
 use anyhow::Result;
 use candle::DType;
 use clap::Args;
@@ -11,8 +12,7 @@ use ghostnetv2::weights::{Checkpoint, ModelSource, TimmConfig};
 use ghostnetv2::{Config, MIN_SIDE};
 use heads::Seeded;
 use heads::placement::InputConfig;
-use heads::retinanet::{self, PostProcess, RetinaNet};
-use heads::segmentation::{self, SemanticFpn};
+use heads::segmentation;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -49,10 +49,6 @@ pub struct HeadedArgs {
 pub trait Shipped {
     /// That one.
     const BUILT_IN: Option<ModelSource>;
-}
-
-impl Shipped for retinanet::Preset {
-    const BUILT_IN: Option<ModelSource> = None;
 }
 
 impl Shipped for segmentation::Preset {
@@ -169,6 +165,18 @@ impl<P> Headed<P> {
         }
     }
 
+    /// Where the weights come from, and their fingerprint.
+    ///
+    /// # Errors
+    /// Weights that can't be read or trusted.
+    pub fn fingerprint(&self) -> Result<String> {
+        let fingerprint = match &self.checkpoint {
+            Some(checkpoint) => Fingerprint::of_checkpoint(checkpoint)?,
+            None => SEED.to_string(),
+        };
+        Ok(format!("{} ({fingerprint})", self.origin()))
+    }
+
     /// `head.size` of `config.json`: what the network was trained for.
     ///
     /// # Errors
@@ -187,33 +195,28 @@ impl<P> Headed<P> {
     }
 }
 
-impl Headed<retinanet::Preset> {
-    /// A detector, for pictures of another size where one is given; a plan is laid out for `batch`
-    /// of them.
+impl<P> Headed<P> {
+    /// The input for the size that is asked for, else for that which `config.json` tells.
     ///
     /// # Errors
-    /// [`Usage`]: a size that there can't be; weights that do not fit.
-    pub fn detector(
+    /// [`Usage`]: a size that there can't be.
+    pub(crate) fn sized(&self, input: InputConfig, asked: Option<usize>) -> Result<InputConfig> {
+        sized(input, asked, self.told_size()?)
+    }
+
+    /// A network of a kind, with the weights; a plan is laid out for `batch` pictures.
+    ///
+    /// # Errors
+    /// Weights that do not fit.
+    pub(crate) fn ready<N: Network>(
         &self,
-        size: Option<usize>,
-        postprocess: impl FnOnce(PostProcess) -> PostProcess,
+        config: &N::Config,
         (compute, batch): (&Compute, usize),
-    ) -> Result<Detector> {
-        let mut config = self.preset.config();
-        if let Some(checkpoint) = &self.checkpoint {
-            config = config.with_classes_of(checkpoint)?;
-        }
-        config.input = sized(config.input, size, self.told_size()?)?;
-        config.postprocess = postprocess(config.postprocess);
+    ) -> Result<Ready<N>> {
         let device = compute.device();
-        let net = match &self.checkpoint {
-            Some(checkpoint) => RetinaNet::load(&config, &self.backbone, checkpoint, device)?,
-            None => {
-                let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
-                RetinaNet::ghostnet(&config, &self.backbone, vb)?
-            }
-        };
-        Ok(Detector::new(net, compute, batch)?)
+        let drawn = |backbone| Ok(untrained(backbone)?.var_builder(DType::F32, device));
+        let net = N::open(config, &self.backbone, self.checkpoint.as_ref(), device, drawn)?;
+        Ok(Ready::new(net, compute, batch)?)
     }
 }
 
@@ -222,26 +225,11 @@ impl Headed<segmentation::Preset> {
     /// `batch` of them.
     ///
     /// # Errors
-    /// As [`Headed::detector`].
-    pub fn semantic_fpn(
-        &self,
-        size: Option<usize>,
-        (compute, batch): (&Compute, usize),
-    ) -> Result<Segmenter> {
+    /// [`Usage`]: a size that there can't be; weights that do not fit.
+    pub fn semantic_fpn(&self, size: Option<usize>, at: (&Compute, usize)) -> Result<Segmenter> {
         let mut config = self.preset.config();
-        if let Some(checkpoint) = &self.checkpoint {
-            config = config.with_classes_of(checkpoint)?;
-        }
-        config.input = sized(config.input, size, self.told_size()?)?;
-        let device = compute.device();
-        let net = match &self.checkpoint {
-            Some(checkpoint) => SemanticFpn::load(&config, &self.backbone, checkpoint, device)?,
-            None => {
-                let vb = untrained(config.names.backbone())?.var_builder(DType::F32, device);
-                SemanticFpn::ghostnet(&config, &self.backbone, vb)?
-            }
-        };
-        Ok(Segmenter::new(net, compute, batch)?)
+        config.input = self.sized(config.input, size)?;
+        self.ready(&config, at)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::backend::{Backend, Net};
 use crate::calibrate::Uncalibrated;
 use crate::exit::Usage;
+use crate::fingerprint::Fingerprint;
 use crate::labels::Labels;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -96,6 +97,16 @@ impl ModelArgs {
         let labels = Labels::of_model(checkpoint.timm_config(), classes)?;
         let origin = checkpoint.origin().to_owned();
         Ok(Model { net, config, preprocess, labels, classes, origin })
+    }
+
+    /// Where the weights come from, and their fingerprint.
+    ///
+    /// # Errors
+    /// As [`ModelArgs::open`].
+    pub fn fingerprint(&self, quiet: bool) -> Result<String> {
+        let checkpoint = self.checkpoint(quiet)?;
+        let fingerprint = Fingerprint::of_checkpoint(&checkpoint)?;
+        Ok(format!("{} ({fingerprint})", checkpoint.origin()))
     }
 
     /// The flag that only candle can do, if it is given: plans sum V3's branches.

@@ -1,6 +1,8 @@
 //! Results on stdout, in the format that was asked for.
 
 use crate::exit::Output;
+use crate::records::Tags;
+use crate::shard::Share;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
@@ -61,17 +63,19 @@ pub struct Writer<R> {
     written: usize,
     /// Whether several pictures are expected: text then names each.
     several: bool,
+    /// Where the records of a shard belong.
+    tags: Option<Tags>,
     record: PhantomData<R>,
 }
 
 impl<R: Record> Writer<R> {
-    /// Writes what stands before all results.
+    /// Writes what stands before all results, which are those of a share where there is one.
     ///
     /// # Errors
     /// [`Output`], as all of its methods.
-    pub fn new(format: Format, several: bool) -> Result<Self> {
-        let out = BufWriter::new(io::stdout());
-        let mut writer = Self { format, out, written: 0, several, record: PhantomData };
+    pub fn new(format: Format, several: bool, share: Option<&Share>) -> Result<Self> {
+        let (out, tags) = (BufWriter::new(io::stdout()), share.map(Tags::new));
+        let mut writer = Self { format, out, written: 0, several, tags, record: PhantomData };
         match format {
             Format::Json => writer.write("[")?,
             Format::Csv => writer.write(&format!("path,{},error\n", R::COLUMNS))?,
@@ -144,7 +148,11 @@ impl<R: Record> Writer<R> {
             Format::Json => (if self.written > 0 { ",\n" } else { "\n" }, ""),
             _ => ("", "\n"),
         };
-        self.write(&format!("{before}{}{after}", Value::Object(object)))
+        let mut object = Value::Object(object).to_string();
+        if let Some(tags) = &self.tags {
+            object = tags.tagged(self.written, &object);
+        }
+        self.write(&format!("{before}{object}{after}"))
     }
 
     fn end_of_record(&mut self) -> Result<()> {

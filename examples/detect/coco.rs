@@ -1,48 +1,56 @@
 //! COCO's JSON: results for its evaluation, and annotations to draw.
 
-use crate::record::Found;
+use crate::record::{Found, Object};
 use anyhow::{Result, bail};
+use cli::coco_results::{FoundBox, FoundBoxes};
 use cli::draw::Mark;
-use cli::files;
+use cli::exit::Outcome;
+use cli::shard::{Share, share_of};
+use cli::{files, part};
 use ghostnetv2::picture::Rgb8;
 use heads::data::coco::{Annotation, Coco, Image};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Results as `loadRes` of pycocotools reads them.
+/// What was found, for a file that COCO's evaluation reads.
 #[derive(Debug)]
 pub(crate) struct Results<'a> {
     file: &'a Path,
-    ids: BTreeMap<&'a Path, u64>,
-    list: Vec<Value>,
+    /// The number of each picture of the run, or of the share.
+    ids: Vec<u64>,
+    found: FoundBoxes,
 }
 
 impl<'a> Results<'a> {
     /// Pictures are numbered by the digits at the end of their names, as COCO's are; where some
-    /// have none or the same, by their order from 1 on.
-    pub(crate) fn new(file: &'a Path, pictures: &'a [PathBuf]) -> Self {
+    /// have none or the same, by their order from 1 on. A share has the numbers of the whole run.
+    pub(crate) fn new(file: &'a Path, pictures: &[PathBuf], share: Option<&Share>) -> Self {
         let numbers: Option<Vec<u64>> = pictures.iter().map(|path| number(path)).collect();
         let unique =
             |numbers: &Vec<u64>| numbers.iter().collect::<BTreeSet<_>>().len() == pictures.len();
         let numbers =
             numbers.filter(unique).unwrap_or_else(|| (1..).take(pictures.len()).collect());
-        let ids = pictures.iter().map(PathBuf::as_path).zip(numbers).collect();
-        Self { file, ids, list: Vec::new() }
+        let ids = share_of(share, numbers);
+        let found = FoundBoxes(vec![Vec::new(); ids.len()]);
+        Self { file, ids, found }
     }
 
-    pub(crate) fn add(&mut self, path: &Path, found: &Found) {
-        let Some(id) = self.ids.get(path) else { return };
-        self.list.extend(found.objects.iter().map(|object| {
-            let [x1, y1, x2, y2] = object.bbox.map(f64::from);
-            let bbox = [x1, y1, x2 - x1, y2 - y1];
-            let category = object.category_id;
-            json!({ "image_id": id, "category_id": category, "bbox": bbox, "score": object.score })
-        }));
+    /// Adds what is in the picture at a place among all, or among those of the share.
+    pub(crate) fn add(&mut self, place: usize, found: &Found) {
+        let image_id = self.ids[place];
+        let found_box = |object: &Object| {
+            let Object { category_id, bbox, score, .. } = *object;
+            FoundBox { image_id, category_id, bbox, score }
+        };
+        self.found.0[place].extend(found.objects.iter().map(found_box));
     }
 
-    pub(crate) fn write(self) -> Result<()> {
-        files::write(self.file, Value::Array(self.list).to_string().as_bytes())
+    /// A share is written for `evaluate merge`.
+    pub(crate) fn write(self, share: Option<&Share>, outcome: Outcome) -> Result<()> {
+        match share {
+            Some(share) => part::write(self.file, share, outcome, &self.found),
+            None => files::write(self.file, self.found.text().as_bytes()),
+        }
     }
 }
 
@@ -98,8 +106,7 @@ mod tests {
     fn numbers_are_those_of_cocos_names_or_the_order() {
         let ids = |names: &[&str]| -> Vec<u64> {
             let paths: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
-            let results = Results::new(Path::new("r.json"), &paths);
-            paths.iter().map(|path| results.ids[path.as_path()]).collect()
+            Results::new(Path::new("r.json"), &paths, None).ids
         };
         assert_eq!(ids(&["v/000000000139.jpg", "COCO_val2014_000000000042.jpg"]), [139, 42]);
         assert_eq!(ids(&["a1.jpg", "b1.jpg"]), [1, 2]);

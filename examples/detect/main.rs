@@ -7,18 +7,18 @@ mod session;
 use anyhow::Result;
 use clap::Parser;
 use cli::compute::{Compute, FloatArgs};
+use cli::detectors::{Detector, Preset, Wanted};
 use cli::draw::{self, Pen};
 use cli::exit::{CODES, Outcome, report};
 use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs};
 use cli::inputs;
-use cli::networks::Detector;
 use cli::objects::Objects;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
+use cli::shard::{ShardArgs, Share};
 use cli::spent::Spent;
 use coco::{Annotated, Results};
-use heads::retinanet::{PostProcess, Preset};
 use session::Session;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,8 +29,10 @@ Examples:
   detect street.jpg --out boxes                     a picture with boxes, in the folder boxes
   detect --model my-detector/ photos/ 'scans/*.png' files, folders, patterns
   detect --weights retinanet.safetensors --preset torchvision street.jpg
+  detect --weights yolov3.safetensors --preset yolov3 street.jpg
   detect --classes person,dog --format jsonl photos/ > photos.jsonl
   detect --conf 0.001 --save-coco results.json val2017/
+  detect --format jsonl --shard 2/4 photos/ > photos.2.jsonl
   detect --draw-annotations instances_val2017.json --out truth val2017/
 ";
 
@@ -70,6 +72,8 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// Write the pictures with boxes into this folder, as PNG
     #[arg(long, value_name = "DIR")]
@@ -78,17 +82,19 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     font: Option<PathBuf>,
     /// Write the results as COCO's evaluation reads them; image_id is the digits at the end of a
-    /// picture's name, or its place where these are missing or not unique
+    /// picture's name, or its place where these are missing or not unique; with --shard, write them
+    /// for `evaluate merge`, which makes that of them
     #[arg(long, value_name = "FILE")]
     save_coco: Option<PathBuf>,
     /// Draw the boxes of these annotations in COCO's form, and detect nothing
-    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["tensor", "dump", "save_coco"])]
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["tensor", "dump", "save_coco", "shard"])]
     draw_annotations: Option<PathBuf>,
     /// Detect in a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "save_coco"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "save_coco", "shard"])]
     tensor: Option<PathBuf>,
-    /// Write input, logits.N and deltas.N of each level to a safetensors file
-    #[arg(long, value_name = "FILE")]
+    /// Write input, logits.N and deltas.N of each level, or raw.N of a YOLOv3's, to a safetensors
+    /// file
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     dump: Option<PathBuf>,
     /// Say how long loading, reading, computing, post-processing and drawing took, and the kinds of
     /// operation of a plan
@@ -105,12 +111,14 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
+    args.shard.check(args.format)?;
     let files = match args.tensor {
         Some(_) => Vec::new(),
         None => inputs::of_places(&args.pictures, args.dump.as_deref(), args.batch)?,
     };
     let pen = Pen::new(args.font.as_deref())?;
     args.out.as_deref().map_or(Ok(()), cli::files::make_folder)?;
+    args.save_coco.as_deref().map(cli::files::folder_of).transpose()?;
     if let (Some(file), Some(out)) = (&args.draw_annotations, &args.out) {
         let annotated = Annotated::read(file)?;
         return draw_each(&files, &args.decode.options_for_places(), out, |path, picture| {
@@ -118,35 +126,39 @@ fn run(args: &Args) -> Result<Outcome> {
         });
     }
     let compute = args.backend.open(|text| args.note(text))?;
-    let (detector, objects) = detector(args, &compute)?;
+    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+    let share = Share::of_run::<Args>(args.shard.shard, &files, || headed.fingerprint())?;
+    let (detector, objects) = detector(args, &headed, &compute)?;
     let wanted = objects.named(&args.classes)?;
-    let results = args.save_coco.as_deref().map(|file| Results::new(file, &files));
+    let results = args.save_coco.as_deref();
+    let results = results.map(|file| Results::new(file, &files, share.as_ref()));
     let mut spent = Spent::new(args.timing);
     spent.since("loading", start);
     let session = Session { args, detector, objects, wanted, pen, results, spent };
     match &args.tensor {
         Some(path) => session.tensor(path),
-        None => session.pictures(&files),
+        None => session.pictures(&files, share.as_ref()),
     }
 }
 
 /// The network that the arguments ask for, and the names of its classes.
-fn detector(args: &Args, compute: &Compute) -> Result<(Detector, Objects)> {
-    let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    // Where only some classes are wanted, the others may not take their places.
-    let detections = if args.classes.is_empty() { args.max_det.into() } else { usize::MAX };
-    let postprocess = |preset| PostProcess {
-        score_threshold: args.conf as f32,
-        iou_threshold: args.iou,
-        detections,
-        ..preset
+fn detector(
+    args: &Args,
+    headed: &Headed<Preset>,
+    compute: &Compute,
+) -> Result<(Box<dyn Detector>, Objects)> {
+    let wanted = Wanted {
+        score: args.conf as f32,
+        overlap: args.iou,
+        // Where only some classes are wanted, the others may not take their places.
+        most: if args.classes.is_empty() { args.max_det.into() } else { usize::MAX },
     };
-    let detector = headed.detector(args.size, postprocess, (compute, args.batch.into()))?;
-    let classes = detector.config().classes;
+    let detector = headed.detector(args.size, Some(wanted), (compute, args.batch.into()))?;
+    let classes = detector.classes();
     let objects = Objects::new(classes, headed.timm_config(), args.labels.as_deref())?;
-    let (name, preset) = (headed.backbone.name(), headed.preset);
+    let (name, preset, network) = (headed.backbone.name(), headed.preset, headed.preset.network());
     let origin = headed.origin();
-    args.note(&format!("model built: retinanet ({preset}) on {name}, {classes} classes, {origin}"));
+    args.note(&format!("model built: {network} ({preset}) on {name}, {classes} classes, {origin}"));
     Ok((detector, objects))
 }
 

@@ -4,26 +4,24 @@ use crate::Args;
 use crate::coco::Results;
 use crate::record::{Found, Object};
 use anyhow::Result;
-use candle::Tensor;
+use cli::detectors::Detector;
 use cli::draw::{self, Mark, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
-use cli::fitted::{Run, Task};
-use cli::networks::Detector;
+use cli::fitted::{Item, Run, Task};
 use cli::objects::Objects;
 use cli::output::Writer;
+use cli::shard::Share;
 use cli::spent::Spent;
 use cli::tensors;
-use ghostnetv2::picture::Rgb8;
 use heads::boxes::Detections;
 use heads::placement::{Batch, Placement};
-use heads::retinanet::RawOutputs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub(crate) struct Session<'a> {
     pub(crate) args: &'a Args,
-    pub(crate) detector: Detector,
+    pub(crate) detector: Box<dyn Detector>,
     pub(crate) objects: Objects,
     /// The classes that are shown; all where there are none.
     pub(crate) wanted: Vec<u32>,
@@ -33,12 +31,13 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    pub(crate) fn pictures(mut self, paths: &[PathBuf]) -> Result<Outcome> {
+    pub(crate) fn pictures(mut self, paths: &[PathBuf], share: Option<&Share>) -> Result<Outcome> {
         let run = Run {
             paths,
+            share,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
-            input: self.detector.config().input,
+            input: self.detector.input(),
             device: self.detector.device(),
             out: self.args.out.as_deref(),
             format: Some(self.args.format),
@@ -46,7 +45,7 @@ impl Session<'_> {
         };
         let (outcome, reading) = run.through(&mut self)?;
         self.spent.add("reading", reading);
-        self.results.take().map_or(Ok(()), Results::write)?;
+        self.results.take().map_or(Ok(()), |results| results.write(share, outcome))?;
         if self.args.timing {
             self.spent.print();
         }
@@ -57,7 +56,7 @@ impl Session<'_> {
     pub(crate) fn tensor(mut self, path: &Path) -> Result<Outcome> {
         let batch = Batch::of_inputs(tensors::read_input(path, 3, &self.detector.device())?)?;
         let found = self.compute(&batch)?;
-        let mut writer = Writer::new(self.args.format, found.len() > 1)?;
+        let mut writer = Writer::new(self.args.format, found.len() > 1, None)?;
         for (i, found) in found.iter().enumerate() {
             writer.record(Path::new(&format!("{}[{i}]", path.display())), found)?;
         }
@@ -68,21 +67,12 @@ impl Session<'_> {
         Ok(Outcome::Complete)
     }
 
-    fn dump(&self, path: &Path, batch: &Batch, raw: &RawOutputs) -> Result<()> {
-        let mut named = vec![("input".to_owned(), batch.pixels.clone())];
-        for (what, maps) in [("logits", &raw.logits), ("deltas", &raw.deltas)] {
-            // The finest level is P3.
-            let levels = (3..).zip(maps);
-            named.extend(
-                levels.map(|(i, map): (usize, &Tensor)| (format!("{what}.{i}"), map.clone())),
-            );
-        }
-        tensors::write(path, named)
-    }
-
+    /// The score of a YOLOv3 is that of a class by that of any object, so that it may be lower than
+    /// that of the class.
     fn shown(&self, found: &Detections) -> Detections {
+        let found = found.at_least(self.args.conf as f32);
         match self.wanted.is_empty() {
-            true => found.clone(),
+            true => found,
             false => found.of_classes(&self.wanted).truncated(self.args.max_det.into()),
         }
     }
@@ -93,33 +83,16 @@ impl Task for Session<'_> {
     type Row = Found;
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<Found>> {
-        if batch.placements.is_empty() {
-            return Ok(Vec::new());
-        }
-        let start = Instant::now();
-        let raw = self.detector.forward(&batch.pixels, self.spent.steps.as_mut())?;
-        self.spent.since("computing", start);
-        if let Some(path) = &self.args.dump {
-            self.dump(path, batch, &raw)?;
-        }
-        let start = Instant::now();
-        let detections = self.detector.config().detections(&raw, batch)?;
-        self.spent.since("finding", start);
-        self.spent.pictures += detections.len();
+        let dump = self.args.dump.as_deref();
+        let detections = self.detector.detect(batch, &mut self.spent, dump)?;
         let found = |(placement, found): (&Placement, &Detections)| {
             Found::new(placement.original, &self.shown(found), &self.objects)
         };
         Ok(batch.placements.iter().zip(&detections).map(found).collect())
     }
 
-    fn show(
-        &mut self,
-        path: &Path,
-        name: Option<&Path>,
-        picture: &Rgb8,
-        found: Found,
-    ) -> Result<Found> {
-        if let Some(name) = name {
+    fn show(&mut self, item: Item<'_>, found: Found) -> Result<Found> {
+        if let Some(name) = item.name {
             let start = Instant::now();
             let mark = |object: &Object| Mark {
                 bbox: object.bbox,
@@ -127,12 +100,12 @@ impl Task for Session<'_> {
                 class: object.class_id as usize,
             };
             let marks: Vec<_> = found.objects.iter().map(mark).collect();
-            let image = self.pen.boxes(picture, &marks)?;
+            let image = self.pen.boxes(item.picture, &marks)?;
             files::write(&with_ending(name, ".png"), &draw::png(&image)?)?;
             self.spent.since("drawing", start);
         }
         if let Some(results) = &mut self.results {
-            results.add(path, &found);
+            results.add(item.place, &found);
         }
         Ok(found)
     }

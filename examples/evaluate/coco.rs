@@ -1,26 +1,32 @@
 //! `evaluate coco`: average precision and recall of boxes.
 
 use crate::ReportFormat;
+use crate::part::PartArgs;
 use anyhow::{Result, bail};
 use clap::Args;
+use cli::coco_results::{FoundBox, FoundBoxes};
 use cli::compute::FloatArgs;
-use cli::exit::{Outcome, Output};
-use cli::fitted::{Run, Task};
+use cli::detectors::{Detector, Preset};
+use cli::exit::{Outcome, Output, Usage};
+use cli::fingerprint::Fingerprint;
+use cli::fitted::{Item, Run, Task};
 use cli::headed::{Headed, HeadedArgs};
 use cli::inputs;
-use cli::networks::Detector;
 use cli::objects::Objects;
+use cli::part::Content;
 use cli::pictures::PictureArgs;
-use ghostnetv2::picture::Rgb8;
+use cli::shard::{interleaved, share_of};
+use cli::spent::Spent;
 use heads::boxes::{Detection, Detections};
 use heads::data::DataError;
 use heads::data::coco::{Coco, Image};
 use heads::data::coco_results::{self, CocoResult};
 use heads::eval::coco::Evaluation;
 use heads::placement::Batch;
-use heads::retinanet::Preset;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +40,7 @@ pub(crate) struct CocoArgs {
         long,
         value_name = "FILE",
         required_unless_present = "images",
-        conflicts_with = "images"
+        conflicts_with_all = ["images", "shard"]
     )]
     detections: Option<PathBuf>,
     /// The pictures of the annotations, for a detector
@@ -58,6 +64,8 @@ pub(crate) struct CocoArgs {
     #[command(flatten)]
     backend: FloatArgs,
     #[command(flatten)]
+    part: PartArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -69,42 +77,59 @@ pub(crate) struct CocoArgs {
 
 pub(crate) fn run(args: &CocoArgs) -> Result<Outcome> {
     let truth = Coco::read(&args.annotations)?;
-    let (results, outcome) = match (&args.detections, &args.images) {
-        (Some(file), _) => (coco_results::read(file, &truth)?, Outcome::Complete),
-        (None, Some(images)) => detect(args, &truth, images)?,
+    match (&args.detections, &args.images) {
+        (Some(file), _) => {
+            args.report().print(&truth, &coco_results::read(file, &truth)?)?;
+            Ok(Outcome::Complete)
+        }
+        (None, Some(images)) => detect(args, &truth, images),
         (None, None) => bail!("neither --detections nor --images"),
-    };
-    print(args, &truth, &Evaluation::new(&truth, &results, !args.without_categories))?;
-    Ok(outcome)
+    }
 }
 
-fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<(Vec<CocoResult>, Outcome)> {
+impl CocoArgs {
+    fn report(&self) -> Report {
+        let Self { without_categories, by_category, format, .. } = *self;
+        Report { without_categories, by_category, format }
+    }
+}
+
+fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<Outcome> {
     let paths = pictures(truth, folder)?;
     let compute = args.backend.open(|text| eprintln!("{text}"))?;
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
     let batch = args.batch.into();
-    let detector = headed.detector(args.size, |preset| preset, (&compute, batch))?;
-    let objects = Objects::new(detector.config().classes, headed.timm_config(), None)?;
-    let images = paths.iter().cloned().zip(&truth.images).collect();
+    let detector = headed.detector(args.size, None, (&compute, batch))?;
+    let objects = Objects::new(detector.classes(), headed.timm_config(), None)?;
+    let annotations = Annotations::of(&args.annotations)?;
+    let mut share = args.part.share(&paths, || headed.fingerprint())?;
+    if let Some(share) = &mut share {
+        share.run.insert("annotations".into(), annotations.fingerprint.clone());
+    }
+    let images = share_of(share.as_ref(), truth.images.iter().collect());
     let known = truth.categories.iter().map(|category| category.id).collect();
     let run = Run {
         paths: &paths,
+        share: share.as_ref(),
         batch,
         options: args.decode.options_for_places(),
-        input: detector.config().input,
+        input: detector.input(),
         device: detector.device(),
         out: None,
         format: None,
         quiet: args.quiet,
     };
-    let results = Vec::new();
-    let mut scored = Scored { detector, objects, images, known, results, left_out: 0 };
+    let found = FoundBoxes(vec![Vec::new(); images.len()]);
+    let mut scored = Scored { detector, objects, images, known, found, left_out: 0 };
     let (outcome, _) = run.through(&mut scored)?;
     if scored.left_out > 0 && !args.quiet {
         let left_out = scored.left_out;
         eprintln!("{left_out} detections left out: the annotations do not have their categories");
     }
-    Ok((scored.results, outcome))
+    let found = FoundForScores { annotations, report: args.report(), found: scored.found };
+    args.part.close(&found, share.as_ref(), outcome, |found| {
+        found.report.print(truth, &found.found.results())
+    })
 }
 
 /// The files of all pictures, in the annotations' order.
@@ -115,12 +140,12 @@ fn pictures(truth: &Coco, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// A detector, and what it has found so far.
 struct Scored<'a> {
-    detector: Detector,
+    detector: Box<dyn Detector>,
     objects: Objects,
-    images: BTreeMap<PathBuf, &'a Image>,
+    images: Vec<&'a Image>,
     /// Categories of the annotations.
     known: BTreeSet<u64>,
-    results: Vec<CocoResult>,
+    found: FoundBoxes,
     left_out: usize,
 }
 
@@ -129,17 +154,12 @@ impl Task for Scored<'_> {
     type Row = ();
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<Detections>> {
-        Ok(self.detector.detect_batch(batch)?)
+        self.detector.detect(batch, &mut Spent::default(), None)
     }
 
-    fn show(
-        &mut self,
-        path: &Path,
-        _: Option<&Path>,
-        picture: &Rgb8,
-        found: Detections,
-    ) -> Result<()> {
-        let Some(image) = self.images.get(path) else { return Ok(()) };
+    fn show(&mut self, item: Item<'_>, found: Detections) -> Result<()> {
+        let Item { place, path, picture, .. } = item;
+        let image = self.images[place];
         if (image.width, image.height) != (picture.width(), picture.height()) {
             let problem = format!(
                 "{} has {}x{} pixels: expected {}x{}, as the annotations say; with another \
@@ -158,36 +178,101 @@ impl Task for Scored<'_> {
                 self.left_out += 1;
                 continue;
             }
-            let [x1, y1, x2, y2] = bbox.map(f64::from);
-            let bbox = [x1, y1, x2 - x1, y2 - y1];
-            let (image_id, score) = (image.id, score.into());
-            self.results.push(CocoResult { image_id, category_id, bbox, score });
+            let found = FoundBox { image_id: image.id, category_id, bbox, score };
+            self.found.0[place].push(found);
         }
         Ok(())
     }
 }
 
-fn print(args: &CocoArgs, truth: &Coco, evaluation: &Evaluation) -> Result<()> {
-    let summary = evaluation.summary();
-    let name = |number: u64| {
-        let category = truth.categories.iter().find(|category| category.id == number);
-        category.map_or("?", |category| category.name.as_str())
-    };
-    let categories = if args.by_category { evaluation.by_category() } else { Vec::new() };
-    let text = match args.format {
-        ReportFormat::Text => {
-            let line = |&(number, ap): &(u64, f64)| format!("{:24}: {ap:.3}\n", name(number));
-            format!("{summary}{}", categories.iter().map(line).collect::<String>())
+/// What of the scores is printed, and how.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Report {
+    without_categories: bool,
+    by_category: bool,
+    format: ReportFormat,
+}
+
+/// The file of the annotations.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Annotations {
+    path: PathBuf,
+    fingerprint: String,
+}
+
+impl Annotations {
+    fn of(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path)
+            .map_err(|error| Usage(format!("can't read {}: {error}", path.display())))?;
+        Ok(Self { path: path.into(), fingerprint: Fingerprint::of(&bytes) })
+    }
+}
+
+/// What was found in all pictures or in those of a shard, and how it is to be scored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FoundForScores {
+    annotations: Annotations,
+    report: Report,
+    found: FoundBoxes,
+}
+
+impl Content for FoundForScores {
+    const KIND: &'static str = "detections to be scored";
+}
+
+impl FoundForScores {
+    /// Of all shards.
+    ///
+    /// # Errors
+    /// Of none.
+    pub(crate) fn interleaved(shards: Vec<Self>) -> Result<Self> {
+        let Some(first) = shards.first() else { bail!("no shards") };
+        let (annotations, report) = (first.annotations.clone(), first.report);
+        let found = shards.into_iter().map(|shard| shard.found.0).collect();
+        Ok(Self { annotations, report, found: FoundBoxes(interleaved(found)) })
+    }
+
+    /// Scores them by the annotations, which may lie elsewhere now.
+    ///
+    /// # Errors
+    /// Annotations that can't be read, or are others.
+    pub(crate) fn print(&self, elsewhere: Option<&Path>) -> Result<()> {
+        let path = elsewhere.unwrap_or(&self.annotations.path);
+        if Annotations::of(path)?.fingerprint != self.annotations.fingerprint {
+            let text = format!(
+                "{}: others than the shards had: expected --annotations with a copy of theirs",
+                path.display()
+            );
+            return Err(Usage(text).into());
         }
-        ReportFormat::Json => {
-            let mut object = json!(summary);
-            if args.by_category {
-                let each =
-                    categories.iter().map(|&(number, ap)| (name(number).to_owned(), json!(ap)));
-                object["by_category"] = Value::Object(each.collect::<Map<_, _>>());
+        self.report.print(&Coco::read(path)?, &self.found.results())
+    }
+}
+
+impl Report {
+    fn print(&self, truth: &Coco, results: &[CocoResult]) -> Result<()> {
+        let evaluation = Evaluation::new(truth, results, !self.without_categories);
+        let summary = evaluation.summary();
+        let name = |number: u64| {
+            let category = truth.categories.iter().find(|category| category.id == number);
+            category.map_or("?", |category| category.name.as_str())
+        };
+        let categories = if self.by_category { evaluation.by_category() } else { Vec::new() };
+        let text = match self.format {
+            ReportFormat::Text => {
+                let line = |&(number, ap): &(u64, f64)| format!("{:24}: {ap:.3}\n", name(number));
+                format!("{summary}{}", categories.iter().map(line).collect::<String>())
             }
-            format!("{object}\n")
-        }
-    };
-    Ok(stdout().write_all(text.as_bytes()).map_err(Output)?)
+            ReportFormat::Json => {
+                let mut object = json!(summary);
+                if self.by_category {
+                    let each =
+                        categories.iter().map(|&(number, ap)| (name(number).to_owned(), json!(ap)));
+                    object["by_category"] = Value::Object(each.collect::<Map<_, _>>());
+                }
+                format!("{object}\n")
+            }
+        };
+        Ok(stdout().write_all(text.as_bytes()).map_err(Output)?)
+    }
 }

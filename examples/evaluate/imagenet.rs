@@ -1,16 +1,21 @@
 //! `evaluate imagenet`: top-1 and top-5 accuracy.
 
 use crate::ReportFormat;
-use anyhow::Result;
+use crate::part::PartArgs;
+use anyhow::{Result, bail};
 use clap::Args;
 use cli::backend::BackendArgs;
 use cli::exit::{Outcome, Output, Usage};
+use cli::fingerprint::Fingerprint;
 use cli::model::{Model, ModelArgs};
+use cli::part::Content;
 use cli::pictures::{PictureArgs, for_each_batch};
+use cli::shard::{Share, share_of};
 use cli::{labels, progress, timing};
 use ghostnetv2::Timings;
 use heads::data::imagenet::{self, Classes, Labelled};
 use heads::eval::top_k::{TopK, best};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs;
 use std::io::{Write, stdout};
@@ -42,12 +47,14 @@ pub(crate) struct ImagenetArgs {
     #[command(flatten)]
     backend: BackendArgs,
     #[command(flatten)]
+    part: PartArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
     /// Also write a table: path, class, the five best classes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     csv: Option<PathBuf>,
     /// Say how long each kind of operation of a plan took
     #[arg(long)]
@@ -73,9 +80,35 @@ pub(crate) fn run(args: &ImagenetArgs) -> Result<Outcome> {
         return Err(Usage(text).into());
     }
     let left_out = all - known.len();
-    let counts = score(args, &model, &known)?;
-    counts.print(args, &model, left_out)?;
-    Ok(if counts.failed > 0 { Outcome::SomeFailed } else { Outcome::Complete })
+    let share = share(args, &known)?;
+    let counts = score(args, &model, &share_of(share.as_ref(), known))?;
+    let outcome = if counts.failed > 0 { Outcome::SomeFailed } else { Outcome::Complete };
+    let accuracy = Accuracy {
+        model: model.config.name(),
+        weights: model.origin,
+        size: [model.preprocess.height(), model.preprocess.width()],
+        classes: model.classes,
+        left_out,
+        top_k: counts.top_k,
+        unreadable: counts.failed,
+        seconds: counts.seconds,
+        format: args.format,
+    };
+    let outcome = args.part.close(&accuracy, share.as_ref(), outcome, Accuracy::print)?;
+    eprint!("{}", counts.steps.as_ref().map_or(String::new(), timing::table));
+    Ok(outcome)
+}
+
+/// The share that is to be scored; all shards must know the same pictures by the same classes.
+fn share(args: &ImagenetArgs, known: &[(PathBuf, usize)]) -> Result<Option<Share>> {
+    let paths: Vec<_> = known.iter().map(|(path, _)| path.clone()).collect();
+    let mut share = args.part.share(&paths, || args.model.fingerprint(args.quiet))?;
+    if let Some(share) = &mut share {
+        let mut classes = Fingerprint::default();
+        known.iter().for_each(|(_, class)| classes.add(&class.to_le_bytes()));
+        share.run.insert("classes".into(), classes.text());
+    }
+    Ok(share)
 }
 
 fn pictures(args: &ImagenetArgs) -> Result<Vec<Labelled>> {
@@ -98,7 +131,7 @@ fn pictures(args: &ImagenetArgs) -> Result<Vec<Labelled>> {
 struct Counts {
     top_k: TopK,
     failed: usize,
-    images_per_s: f64,
+    seconds: f64,
     /// Of a plan, where they are wanted.
     steps: Option<Timings>,
 }
@@ -130,7 +163,7 @@ fn score(args: &ImagenetArgs, model: &Model, pictures: &[(PathBuf, usize)]) -> R
                     let best: Vec<_> = best(scores, 5).iter().map(usize::to_string).collect();
                     table += &format!("\"{}\",{class},{}\n", path.display(), best.join(","));
                 }
-                (Ok(()), None) => anyhow::bail!("{}: no scores", path.display()),
+                (Ok(()), None) => bail!("{}: no scores", path.display()),
             }
         }
         bar.inc(batch.files.len() as u64);
@@ -140,33 +173,70 @@ fn score(args: &ImagenetArgs, model: &Model, pictures: &[(PathBuf, usize)]) -> R
     if let Some(path) = &args.csv {
         fs::write(path, table).map_err(Output)?;
     }
-    let images_per_s = files.len() as f64 / start.elapsed().as_secs_f64();
-    Ok(Counts { top_k, failed, images_per_s, steps })
+    Ok(Counts { top_k, failed, seconds: start.elapsed().as_secs_f64(), steps })
 }
 
-impl Counts {
-    fn print(&self, args: &ImagenetArgs, model: &Model, left_out: usize) -> Result<()> {
+/// How often a model was right, of all pictures or of those of a shard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Accuracy {
+    model: String,
+    weights: String,
+    /// Height and width of the input.
+    size: [u32; 2],
+    classes: usize,
+    /// Pictures of no class of the model's, of all shards together.
+    left_out: usize,
+    top_k: TopK,
+    unreadable: usize,
+    seconds: f64,
+    format: ReportFormat,
+}
+
+impl Content for Accuracy {
+    const KIND: &'static str = "counts of right classes";
+}
+
+impl Accuracy {
+    /// Of all shards.
+    ///
+    /// # Errors
+    /// Of none; numbers that are too large to be counts.
+    pub(crate) fn sum(shards: &[Self]) -> Result<Self> {
+        let Some((first, more)) = shards.split_first() else { bail!("no shards") };
+        let mut all = first.clone();
+        for shard in more {
+            let top_k = all.top_k.sum(&shard.top_k);
+            let unreadable = all.unreadable.checked_add(shard.unreadable);
+            let (Some(top_k), Some(unreadable)) = (top_k, unreadable) else {
+                bail!("shards of more pictures than can be counted")
+            };
+            let seconds = all.seconds + shard.seconds;
+            all = Self { top_k, unreadable, seconds, ..all };
+        }
+        Ok(all)
+    }
+
+    /// On stdout. Images per second are those of one machine where shards ran on several.
+    pub(crate) fn print(&self) -> Result<()> {
         let (top1, top5) = self.top_k.percent();
         let TopK { count, top1: right1, top5: right5 } = self.top_k;
-        let text = match args.format {
+        let images_per_s = (count as f64 + self.unreadable as f64) / self.seconds;
+        let text = match self.format {
             ReportFormat::Json => json!({
-                "model": model.config.name(), "weights": model.origin,
-                "size": [model.preprocess.height(), model.preprocess.width()],
-                "pictures": count, "left_out": left_out, "unreadable": self.failed,
+                "model": self.model, "weights": self.weights, "size": self.size,
+                "pictures": count, "left_out": self.left_out, "unreadable": self.unreadable,
                 "top1": finite(top1), "top5": finite(top5), "right1": right1, "right5": right5,
-                "images_per_s": self.images_per_s,
+                "images_per_s": images_per_s,
             })
             .to_string(),
             ReportFormat::Text => format!(
                 "top-1 {top1:.2} %  ({right1} of {count})\ntop-5 {top5:.2} %  ({right5} of {count})\n\
-                 {:.1} images/s; {left_out} left out, their class is not one of the model's {}; \
+                 {images_per_s:.1} images/s; {} left out, their class is not one of the model's {}; \
                  {} unreadable",
-                self.images_per_s, model.classes, self.failed
+                self.left_out, self.classes, self.unreadable
             ),
         };
-        writeln!(stdout(), "{text}").map_err(Output)?;
-        eprint!("{}", self.steps.as_ref().map_or(String::new(), timing::table));
-        Ok(())
+        Ok(writeln!(stdout(), "{text}").map_err(Output)?)
     }
 }
 

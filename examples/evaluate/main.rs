@@ -2,11 +2,14 @@
 
 mod coco;
 mod imagenet;
+mod merge;
+mod part;
 mod pixels;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use cli::exit::{CODES, report};
 use heads::data::pixels::Layout;
+use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -19,6 +22,8 @@ Examples:
   evaluate coco --annotations instances_val2017.json --detections results.json
   evaluate ade20k --annotations annotations/validation/ --images images/validation/ --model my-network/
   evaluate camvid --annotations testannot/ --predictions masks/
+  evaluate imagenet --folder imagenet/val --shard 2/4 --partial 2.json
+  evaluate merge 1.json 2.json 3.json 4.json
 ";
 
 /// Scores models on labelled data.
@@ -46,9 +51,13 @@ enum Task {
     /// The same on any masks, in which 255 is none
     #[command(after_help = EXAMPLES)]
     Folders(pixels::PixelsArgs),
+    /// Join what the shards of one run wrote: prints what the run would have printed without them
+    #[command(after_help = EXAMPLES)]
+    Merge(merge::MergeArgs),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum ReportFormat {
     Text,
     Json,
@@ -61,5 +70,6 @@ fn main() -> ExitCode {
         Task::Ade20k(args) => pixels::run(&args, Layout::Ade20k),
         Task::Camvid(args) => pixels::run(&args, Layout::Camvid),
         Task::Folders(args) => pixels::run(&args, Layout::Folders),
+        Task::Merge(args) => merge::run(&args),
     })
 }

@@ -1,22 +1,25 @@
 //! `evaluate ade20k`, `camvid` and `folders`: mean intersection over union of label maps.
 
 use crate::ReportFormat;
+use crate::part::PartArgs;
 use anyhow::{Result, bail};
 use clap::Args;
 use cli::compute::FloatArgs;
 use cli::exit::{Outcome, Output, Usage};
 use cli::files::with_ending;
-use cli::fitted::{Run, Task};
+use cli::fitted::{Item, Run, Task};
 use cli::headed::{Headed, HeadedArgs};
 use cli::networks::Segmenter;
+use cli::part::Content;
 use cli::pictures::PictureArgs;
+use cli::shard::share_of;
 use cli::{inputs, scenes};
-use ghostnetv2::picture::Rgb8;
 use heads::data::pixels::Layout;
 use heads::data::{DataError, mask};
 use heads::eval::segmentation::PixelCounts;
 use heads::placement::Batch;
 use heads::segmentation::{LabelMap, Preset};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{Write, stdout};
@@ -58,6 +61,8 @@ pub(crate) struct PixelsArgs {
     #[command(flatten)]
     backend: FloatArgs,
     #[command(flatten)]
+    part: PartArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -76,8 +81,7 @@ pub(crate) fn run(args: &PixelsArgs, layout: Layout) -> Result<Outcome> {
                 return Err(Usage(text.into()).into());
             };
             let names = scenes::names(classes, None, args.labels.as_deref())?;
-            print(args, &of_predictions(args, layout, folder, classes)?, &names)?;
-            Ok(Outcome::Complete)
+            of_predictions(args, layout, folder, names)
         }
         (None, Some(folder)) => of_network(args, layout, folder),
         (None, None) => bail!("neither --predictions nor --images"),
@@ -88,17 +92,20 @@ fn of_predictions(
     args: &PixelsArgs,
     layout: Layout,
     folder: &Path,
-    classes: usize,
-) -> Result<PixelCounts> {
+    names: Vec<String>,
+) -> Result<Outcome> {
     let annotations = inputs::expand(std::slice::from_ref(&args.annotations))?;
     let pairs = beside(&annotations, folder)?;
-    let mut counts = PixelCounts::new(classes);
-    for (annotation, prediction) in annotations.iter().zip(pairs) {
+    let share = args.part.share(&annotations, || Ok("none: masks that are ready".into()))?;
+    let mut counts = PixelCounts::new(names.len());
+    let pairs = annotations.iter().zip(pairs).collect();
+    for (annotation, prediction) in share_of(share.as_ref(), pairs) {
         let truth = layout.read(annotation, args.reduce_zero_label)?;
         let predicted = mask::read(&prediction, args.predictions_from_one)?;
         counts.add(&predicted, &truth).map_err(|error| invalid(&prediction, &error))?;
     }
-    Ok(counts)
+    let counted = CountedPixels { names, counts, format: args.format };
+    args.part.close(&counted, share.as_ref(), Outcome::Complete, CountedPixels::print)
 }
 
 fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcome> {
@@ -117,8 +124,10 @@ fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcom
         return Err(Usage(text).into());
     }
     let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
+    let share = args.part.share(&paths, || headed.fingerprint())?;
     let run = Run {
         paths: &paths,
+        share: share.as_ref(),
         batch: 1,
         options: args.decode.options_for_places(),
         input: network.config().input,
@@ -127,11 +136,12 @@ fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcom
         format: None,
         quiet: args.quiet,
     };
-    let pairs = paths.iter().cloned().zip(annotations).collect();
-    let mut scored = Scored { args, layout, network, pairs, counts: PixelCounts::new(classes) };
+    let annotations = share_of(share.as_ref(), annotations);
+    let counts = PixelCounts::new(classes);
+    let mut scored = Scored { args, layout, network, annotations, counts };
     let (outcome, _) = run.through(&mut scored)?;
-    print(args, &scored.counts, &names)?;
-    Ok(outcome)
+    let counted = CountedPixels { names, counts: scored.counts, format: args.format };
+    args.part.close(&counted, share.as_ref(), outcome, CountedPixels::print)
 }
 
 /// The masks of a folder that have the files' names; all that are missing are said together.
@@ -152,7 +162,7 @@ struct Scored<'a> {
     layout: Layout,
     network: Segmenter,
     /// The annotation of each picture.
-    pairs: std::collections::BTreeMap<PathBuf, PathBuf>,
+    annotations: Vec<PathBuf>,
     counts: PixelCounts,
 }
 
@@ -161,46 +171,75 @@ impl Task for Scored<'_> {
     type Row = ();
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<LabelMap>> {
-        Ok(self.network.segment_batch(batch)?)
+        Ok(self.network.answers(&self.network.forward(&batch.pixels, None)?, batch)?)
     }
 
-    fn show(&mut self, path: &Path, _: Option<&Path>, _: &Rgb8, map: LabelMap) -> Result<()> {
-        let Some(annotation) = self.pairs.get(path) else { return Ok(()) };
+    fn show(&mut self, item: Item<'_>, map: LabelMap) -> Result<()> {
+        let annotation = &self.annotations[item.place];
         let truth = self.layout.read(annotation, self.args.reduce_zero_label)?;
         Ok(self.counts.add(&map, &truth).map_err(|error| invalid(annotation, &error))?)
     }
 }
 
-fn print(args: &PixelsArgs, counts: &PixelCounts, names: &[String]) -> Result<()> {
-    let (present, all) = (counts.mean_of_present(), counts.mean_of_all());
-    let (accuracy, iou) = (counts.accuracy(), counts.iou());
-    let text = match args.format {
-        ReportFormat::Json => {
-            let class = |(name, iou): (&String, &Option<f64>)| json!({ "label": name, "iou": iou });
-            let classes: Vec<_> = names.iter().zip(&iou).map(class).collect();
-            let object = json!({
-                "miou_of_present": present, "miou_of_all": all, "pixel_accuracy": accuracy,
-                "classes": classes,
-            });
-            format!("{object}\n")
+/// The pixels of each class, in all pictures or in those of a shard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CountedPixels {
+    names: Vec<String>,
+    counts: PixelCounts,
+    format: ReportFormat,
+}
+
+impl Content for CountedPixels {
+    const KIND: &'static str = "counts of pixels";
+}
+
+impl CountedPixels {
+    /// Of all shards.
+    ///
+    /// # Errors
+    /// Of none; of other classes than the first's.
+    pub(crate) fn sum(shards: Vec<Self>) -> Result<Self> {
+        let mut shards = shards.into_iter();
+        let Some(mut all) = shards.next() else { bail!("no shards") };
+        for shard in shards {
+            all.counts.add_counts(&shard.counts)?;
         }
-        ReportFormat::Text => {
-            let number = |value: Option<f64>| match value {
-                Some(value) => format!("{value:.4}"),
-                None => "-".into(),
-            };
-            let mut text = format!(
-                "mIoU {}  absent classes are skipped (mmsegmentation)\n\
+        Ok(all)
+    }
+
+    pub(crate) fn print(&self) -> Result<()> {
+        let Self { names, counts, format } = self;
+        let (present, all) = (counts.mean_of_present(), counts.mean_of_all());
+        let (accuracy, iou) = (counts.accuracy(), counts.iou());
+        let text = match format {
+            ReportFormat::Json => {
+                let class =
+                    |(name, iou): (&String, &Option<f64>)| json!({ "label": name, "iou": iou });
+                let classes: Vec<_> = names.iter().zip(&iou).map(class).collect();
+                let object = json!({
+                    "miou_of_present": present, "miou_of_all": all, "pixel_accuracy": accuracy,
+                    "classes": classes,
+                });
+                format!("{object}\n")
+            }
+            ReportFormat::Text => {
+                let number = |value: Option<f64>| match value {
+                    Some(value) => format!("{value:.4}"),
+                    None => "-".into(),
+                };
+                let mut text = format!(
+                    "mIoU {}  absent classes are skipped (mmsegmentation)\n\
                  mIoU {all:.4}  absent classes count 0 (ADE20K's benchmark)\n\
                  accuracy of pixels {}\n",
-                number(present),
-                number(accuracy)
-            );
-            for (name, iou) in names.iter().zip(iou) {
-                let _ = writeln!(text, "{name:24}: {}", number(iou));
+                    number(present),
+                    number(accuracy)
+                );
+                for (name, iou) in names.iter().zip(iou) {
+                    let _ = writeln!(text, "{name:24}: {}", number(iou));
+                }
+                text
             }
-            text
-        }
-    };
-    Ok(stdout().write_all(text.as_bytes()).map_err(Output)?)
+        };
+        Ok(stdout().write_all(text.as_bytes()).map_err(Output)?)
+    }
 }

@@ -14,6 +14,7 @@ use cli::model::parse_size;
 use cli::networks::Segmenter;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
+use cli::shard::{ShardArgs, Share};
 use cli::spent::Spent;
 use cli::{inputs, masks, scenes};
 use heads::data::mask;
@@ -30,6 +31,7 @@ Examples:
   segment --model my-network/ photos/           the classes of each picture and their shares
   segment --weights fpn.safetensors --preset mmseg --window 512 --step 341 street.jpg
   segment --format jsonl photos/ > photos.jsonl
+  segment --format jsonl --shard 2/4 photos/ > photos.2.jsonl
   segment --draw-annotations annotations/ --reduce-zero-label --out truth images/
 ";
 
@@ -63,6 +65,8 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     decode: PictureArgs,
     /// Write into this folder NAME.png, whose values are the classes, and NAME.overlay.png, the
     /// picture in colours with a legend below
@@ -75,16 +79,16 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     font: Option<PathBuf>,
     /// Draw the masks of this folder, PNG files with the pictures' names, and compute nothing
-    #[arg(long, value_name = "DIR", requires = "out", conflicts_with_all = ["tensor", "dump"])]
+    #[arg(long, value_name = "DIR", requires = "out", conflicts_with_all = ["tensor", "dump", "shard"])]
     draw_annotations: Option<PathBuf>,
     /// In these masks 0 is no class and 1 the first, as in ADE20K
     #[arg(long, requires = "draw_annotations")]
     reduce_zero_label: bool,
     /// Segment a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "shard"])]
     tensor: Option<PathBuf>,
     /// Write input and logits, at a quarter of the input's size, to a safetensors file
-    #[arg(long, value_name = "FILE", conflicts_with = "window")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["window", "shard"])]
     dump: Option<PathBuf>,
     /// Say how long loading, reading, computing and drawing took, and the kinds of operation of a plan
     #[arg(long)]
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Outcome> {
     let start = Instant::now();
+    args.shard.check(args.format)?;
     let files = match args.tensor {
         Some(_) => Vec::new(),
         None => inputs::of_places(&args.pictures, args.dump.as_deref(), args.batch)?,
@@ -120,13 +125,15 @@ fn run(args: &Args) -> Result<Outcome> {
         });
     }
     let compute = args.backend.open(|text| args.note(text))?;
-    let (network, names) = network(args, &compute)?;
+    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+    let share = Share::of_run::<Args>(args.shard.shard, &files, || headed.fingerprint())?;
+    let (network, names) = network(args, &headed, &compute)?;
     let mut spent = Spent::new(args.timing);
     spent.since("loading", start);
     let session = Session { args, network, names, sliding, pen, spent };
     match &args.tensor {
         Some(path) => session.tensor(path),
-        None => session.pictures(&files),
+        None => session.pictures(&files, share.as_ref()),
     }
 }
 
@@ -146,8 +153,11 @@ fn sliding(args: &Args) -> Result<Option<Sliding>> {
 }
 
 /// The network that the arguments ask for, and the names of its classes.
-fn network(args: &Args, compute: &Compute) -> Result<(Segmenter, Vec<String>)> {
-    let headed: Headed<Preset> = args.model.open(args.quiet)?;
+fn network(
+    args: &Args,
+    headed: &Headed<Preset>,
+    compute: &Compute,
+) -> Result<(Segmenter, Vec<String>)> {
     let network = headed.semantic_fpn(args.size, (compute, args.batch.into()))?;
     let classes = network.config().classes;
     let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;

@@ -6,12 +6,12 @@ use anyhow::Result;
 use cli::draw::{self, Legend, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
-use cli::fitted::{Run, Task};
+use cli::fitted::{Item, Run, Task};
 use cli::networks::Segmenter;
 use cli::output::Writer;
+use cli::shard::Share;
 use cli::spent::Spent;
 use cli::{masks, tensors};
-use ghostnetv2::picture::Rgb8;
 use heads::placement::Batch;
 use heads::segmentation::{LabelMap, Sliding};
 use std::path::{Path, PathBuf};
@@ -28,9 +28,10 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    pub(crate) fn pictures(mut self, paths: &[PathBuf]) -> Result<Outcome> {
+    pub(crate) fn pictures(mut self, paths: &[PathBuf], share: Option<&Share>) -> Result<Outcome> {
         let run = Run {
             paths,
+            share,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
             input: self.network.config().input,
@@ -51,7 +52,7 @@ impl Session<'_> {
     pub(crate) fn tensor(mut self, path: &Path) -> Result<Outcome> {
         let batch = Batch::of_inputs(tensors::read_input(path, 3, &self.network.device())?)?;
         let maps = self.compute(&batch)?;
-        let mut writer = Writer::new(self.args.format, maps.len() > 1)?;
+        let mut writer = Writer::new(self.args.format, maps.len() > 1, None)?;
         for (i, map) in maps.iter().enumerate() {
             let name = format!("{}[{i}]", path.display());
             writer.record(Path::new(&name), &Areas::new(map, &self.names))?;
@@ -86,24 +87,18 @@ impl Task for Session<'_> {
             tensors::write(path, vec![input, ("logits".to_owned(), logits.clone())])?;
         }
         let start = Instant::now();
-        let maps = self.network.config().label_maps(&logits, batch)?;
+        let maps = self.network.answers(&logits, batch)?;
         self.spent.since("labelling", start);
         Ok(maps)
     }
 
-    fn show(
-        &mut self,
-        _: &Path,
-        name: Option<&Path>,
-        picture: &Rgb8,
-        map: LabelMap,
-    ) -> Result<Areas> {
+    fn show(&mut self, item: Item<'_>, map: LabelMap) -> Result<Areas> {
         let areas = Areas::new(&map, &self.names);
-        if let Some(name) = name {
+        if let Some(name) = item.name {
             let start = Instant::now();
             files::write(&with_ending(name, ".png"), &masks::png(&map)?)?;
             let legend = Legend(areas.legend());
-            let overlay = self.pen.areas(picture, &map, self.args.opacity, &legend)?;
+            let overlay = self.pen.areas(item.picture, &map, self.args.opacity, &legend)?;
             files::write(&with_ending(name, ".overlay.png"), &draw::png(&overlay)?)?;
             self.spent.since("drawing", start);
         }

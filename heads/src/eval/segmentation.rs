@@ -2,6 +2,10 @@
 
 use crate::segmentation::{LabelMap, UNLABELLED};
 use candle::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// Pixels of a class; for sums of so many, f64 is exact.
+const MOST: u64 = 1 << 53;
 
 /// Pixels of each class, counted over pictures; unlabelled ones do not count, whatever was
 /// predicted there.
@@ -23,11 +27,31 @@ use candle::{Result, bail};
 /// assert_eq!(counts.accuracy(), Some(2. / 3.));
 /// # Ok::<(), candle::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct PixelCounts {
     right: Vec<u64>,
     predicted: Vec<u64>,
     labelled: Vec<u64>,
+}
+
+/// Counts that may be none.
+#[derive(Deserialize)]
+struct Stored {
+    right: Vec<u64>,
+    predicted: Vec<u64>,
+    labelled: Vec<u64>,
+}
+
+impl TryFrom<Stored> for PixelCounts {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> std::result::Result<Self, String> {
+        let Stored { right, predicted, labelled } = stored;
+        let counts = Self { right, predicted, labelled };
+        counts.check()?;
+        Ok(counts)
+    }
 }
 
 impl PixelCounts {
@@ -63,6 +87,45 @@ impl PixelCounts {
             }
         }
         Ok(())
+    }
+
+    /// Adds what was counted elsewhere.
+    ///
+    /// # Errors
+    /// Counts of other classes, or of more pixels than can be counted.
+    pub fn add_counts(&mut self, other: &Self) -> Result<()> {
+        let (classes, others) = (self.right.len(), other.right.len());
+        if classes != others {
+            bail!("counts of {others} classes: expected {classes}")
+        }
+        // Checked sums come from checked parts, which are far from overflowing.
+        let pairs = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        let sum = Self {
+            right: pairs(&self.right, &other.right),
+            predicted: pairs(&self.predicted, &other.predicted),
+            labelled: pairs(&self.labelled, &other.labelled),
+        };
+        sum.check().map_err(candle::Error::msg)?;
+        *self = sum;
+        Ok(())
+    }
+
+    /// Refuses counts that no pictures have.
+    fn check(&self) -> std::result::Result<(), String> {
+        let Self { right, predicted, labelled } = self;
+        if right.len() != predicted.len() || right.len() != labelled.len() {
+            return Err(
+                "counts of pixels: expected as many of each kind as there are classes".into()
+            );
+        }
+        let mut counts = right.iter().zip(predicted).zip(labelled);
+        let sound = |((right, predicted), labelled): ((&u64, &u64), &u64)| {
+            right <= predicted && right <= labelled && *predicted.max(labelled) <= MOST
+        };
+        match counts.all(sound) {
+            true => Ok(()),
+            false => Err("counts of pixels: more are right than there are, or too many".into()),
+        }
     }
 
     /// Of each class; `None` where it was neither there nor predicted.
@@ -109,6 +172,27 @@ mod tests {
         counts.add(&map([1, 1, 1, 1]), &map([1, 255, 255, 255])).unwrap();
         assert_eq!(counts.iou(), [Some(0.75), Some(0.5)]);
         assert_eq!(counts.accuracy(), Some(0.8));
+    }
+
+    #[test]
+    fn counts_of_parts_add_up() {
+        let pairs = [([0, 0, 1, 2], [0, 1, 1, 255]), ([2, 2, 2, 255], [2, 0, 1, 1])];
+        let [mut whole, mut first, mut second] = [0; 3].map(|_| PixelCounts::new(3));
+        for ((predicted, truth), part) in pairs.into_iter().zip([&mut first, &mut second]) {
+            whole.add(&map(predicted), &map(truth)).unwrap();
+            part.add(&map(predicted), &map(truth)).unwrap();
+        }
+        let json = serde_json::to_string(&second).unwrap();
+        first.add_counts(&serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!(first, whole);
+        assert!(first.add_counts(&PixelCounts::new(2)).is_err());
+        for bad in [
+            r#"{"right": [1], "predicted": [0], "labelled": [1]}"#,
+            r#"{"right": [1], "predicted": [1, 1], "labelled": [1]}"#,
+            r#"{"right": [0], "predicted": [18446744073709551615], "labelled": [1]}"#,
+        ] {
+            assert!(serde_json::from_str::<PixelCounts>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Top-1 and top-5 accuracy.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// The classes with the highest scores, best first; the lower index first where scores tie.
@@ -28,7 +28,7 @@ pub fn best(scores: &[f32], k: usize) -> Vec<usize> {
 }
 
 /// Counts of pictures whose class is the best, or among the best five.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopK {
     /// Pictures counted.
     pub count: usize,
@@ -45,6 +45,15 @@ impl TopK {
         self.count += 1;
         self.top1 += usize::from(best.first() == Some(&class));
         self.top5 += usize::from(best.contains(&class));
+    }
+
+    /// These and others; `None` of more than can be counted.
+    pub fn sum(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            count: self.count.checked_add(other.count)?,
+            top1: self.top1.checked_add(other.top1)?,
+            top5: self.top5.checked_add(other.top5)?,
+        })
     }
 
     /// Top-1 and top-5 in percent; NaN of no pictures.
@@ -66,6 +75,10 @@ mod tests {
         counts.add(&scores, 1); // fifth
         counts.add(&scores, 0); // sixth
         assert_eq!(counts, TopK { count: 3, top1: 1, top5: 2 });
+        let twice = counts.sum(&counts).unwrap();
+        assert_eq!(twice, TopK { count: 6, top1: 2, top5: 4 });
+        assert_eq!(twice.percent(), counts.percent());
+        assert!(counts.sum(&TopK { count: usize::MAX, ..counts }).is_none());
         assert!(TopK::default().percent().0.is_nan());
     }
 

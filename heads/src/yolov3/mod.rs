@@ -1,6 +1,6 @@
 //! YOLOv3 as mmdetection builds it for small backbones: the detector of GhostNetV2's own paper.
 //!
-//! A [`YoloV3Config`] says what it looks like; a [`YoloV3`] finds objects in pictures; a
+//! A [`YoloV3Config`] says what it looks like, most often that of a [`Preset`]; a [`YoloV3`] finds objects in pictures; a
 //! [`YoloV3Plan`] does the same faster on a CPU. There are no losses: it runs what mmdetection has
 //! trained.
 //!
@@ -13,8 +13,10 @@ mod layers;
 mod model;
 mod plan;
 mod postprocess;
+mod preset;
 
 pub use config::YoloV3Config;
 pub use model::YoloV3;
 pub use plan::YoloV3Plan;
 pub use postprocess::YoloPostProcess;
+pub use preset::{Preset, UnknownPreset};
