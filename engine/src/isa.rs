@@ -10,6 +10,8 @@
 //! instruction set. Closures are not, so kernels do without them.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -19,6 +21,7 @@ mod dot_x86;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+mod tiles;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
@@ -30,6 +33,8 @@ pub use dot::{Columns, Dot, DotOp, Pairs};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
+pub(crate) use tiles::TILE;
+pub use tiles::TileProduct;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use wasm::Wasm;
 
@@ -328,7 +333,7 @@ impl AnyIsa {
         with_token!(self, token => token.has_halves())
     }
 
-    /// This set as on a CPU without VNNI and AVX512-BF16, so that a test can run both ways.
+    /// This set as on a CPU without VNNI, AVX512-BF16 and AMX, so that a test can run both ways.
     pub fn without_dots(self) -> Self {
         match self {
             #[cfg(target_arch = "x86_64")]

@@ -23,8 +23,10 @@ pub(crate) enum Packing {
     F32,
     /// bfloat16 that kernels widen.
     Bf16,
-    /// bfloat16 in words.
-    Halves,
+    /// bfloat16 in words, for tile registers or not.
+    Halves {
+        tiles: bool,
+    },
     /// Bytes in words, for input that is rounded so.
     Bytes(Quantization),
 }
@@ -83,12 +85,14 @@ impl Matrix {
         };
         let words = match packing {
             Packing::F32 | Packing::Bf16 => None,
-            Packing::Halves => Some(Words { factors: Factors::Halves, group: 2 }),
+            Packing::Halves { tiles } => Some(Words { factors: Factors::Halves, group: 2, tiles }),
             Packing::Bytes(quantization) => {
                 let factors = Factors::Bytes(quantization);
-                Some(Words { factors, group: isa.byte_group() })
+                Some(Words { factors, group: isa.byte_group(), tiles: false })
             }
         };
+        // Words of a column, and factors in a word.
+        let layout = words.map_or((k, 1), |words: Words| (words.per_pixel(k), words.group));
         let mut columns = Vec::new();
         let weights = match packing {
             Packing::F32 => store.keep(padded * k, |to| {
@@ -103,9 +107,9 @@ impl Matrix {
                     narrow(&panel, &mut to[place.0 * k / 2..]);
                 }
             })?,
-            Packing::Halves => {
+            Packing::Halves { .. } => {
                 let halves: Vec<[u8; 2]> = weights.iter().map(|w| half(*w).to_ne_bytes()).collect();
-                words::keep(store, &halves, k, 2, (padded, lanes), &places)?
+                words::keep(store, &halves, k, layout, (padded, lanes), &places)?
             }
             Packing::Bytes(quantization) => {
                 let bytes = words::Bytes::round(weights, k, quantization)?;
@@ -115,24 +119,20 @@ impl Matrix {
                         *to = f32::from_ne_bytes(start.to_ne_bytes());
                     }
                 })?);
-                let group = isa.byte_group();
-                words::keep(store, &bytes.weights, k, group, (padded, lanes), &places)?
+                words::keep(store, &bytes.weights, k, layout, (padded, lanes), &places)?
             }
         };
         let bias = store.keep(padded, |to| to[..n].copy_from_slice(bias))?;
         let panel = |(column, vectors, tail): (usize, usize, usize)| {
             let start = column * k;
-            let group = words.map_or(1, |words: Words| words.group);
             let in_words = |bytes: usize| {
-                weights
-                    .as_ptr()
-                    .cast::<u8>()
-                    .wrapping_add(column * k.div_ceil(group) * group * bytes)
+                let bytes = column * layout.0 * layout.1 * bytes;
+                weights.as_ptr().cast::<u8>().wrapping_add(bytes)
             };
             let weights = match packing {
                 Packing::F32 => Weights::F32(weights.as_ptr().wrapping_add(start)),
                 Packing::Bf16 => Weights::Bf16(weights.as_ptr().cast::<u16>().wrapping_add(start)),
-                Packing::Halves => Weights::Halves(in_words(2)),
+                Packing::Halves { .. } => Weights::Halves(in_words(2)),
                 Packing::Bytes(_) => Weights::Bytes {
                     weights: in_words(1),
                     scale: columns[0][column..].as_ptr(),
@@ -140,7 +140,8 @@ impl Matrix {
                 },
             };
             let bias = bias[column..].as_ptr();
-            (column, Panel { weights, bias, k, vectors, tail })
+            let tiles = words.is_some_and(|words| words.tiles);
+            (column, Panel { weights, bias, k, vectors, tail, tiles })
         };
         let panels = places.into_iter().map(panel).collect();
         columns.push(bias);

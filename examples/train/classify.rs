@@ -14,7 +14,9 @@ use ghostnetv2::weights::Checkpoint;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use train::classify::augment::{ColourJitter, Crop, Erase, Fill, RandAugment};
-use train::classify::{ClassFolders, Classification, ClassificationRecipe, Classifier};
+use train::classify::{
+    ClassFolders, Classification, ClassificationRecipe, Classifier, SoftTargets,
+};
 use train::{Start, Variables};
 
 #[derive(Args, Debug)]
@@ -46,6 +48,12 @@ pub(crate) struct ClassifyArgs {
     /// Share of every target that is spread over all classes
     #[arg(long, value_name = "X")]
     label_smoothing: Option<f64>,
+    /// What a teacher says of the training pictures, as scripts/make_soft_targets.py writes it
+    #[arg(long, value_name = "FILE")]
+    soft_targets: Option<PathBuf>,
+    /// Share of every target that is the teacher's
+    #[arg(long, value_name = "X", default_value_t = 0.5, requires = "soft_targets")]
+    soft_share: f64,
     /// Share of the features that drop out
     #[arg(long, value_name = "X")]
     dropout: Option<f32>,
@@ -108,10 +116,15 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Outcome> {
     let classifier = Classifier::new(config, classes, args.freeze.norms);
     let mut network = classifier.network(&variables)?;
     args.freeze.check(&variables)?;
+    let soft = args.soft_targets.as_deref();
+    let soft = soft.map(|file| SoftTargets::read(file, args.soft_share, &data)).transpose()?;
     let (smoothing, room) = (recipe.smoothing, args.run.room());
     let mut task =
         Classification::new(data, classifier, recipe.augment, preprocess, smoothing, &room, device);
     task.begin_with(json!({ "init": from }));
+    if let Some(soft) = soft {
+        task.learn_from(soft);
+    }
     if !args.no_check {
         let bar = progress::items(train + val, "pictures checked", args.run.quiet);
         task.check(&args.data, &|| bar.inc(1))?;
@@ -183,6 +196,7 @@ impl ClassifyArgs {
             ("--label-smoothing", share(recipe.smoothing)),
             ("--dropout", share(recipe.dropout.into())),
             ("--hflip", (0.0..=1.0).contains(&augment.flip)),
+            ("--soft-share", (0.0..=1.0).contains(&self.soft_share)),
         ];
         match checks.iter().find(|(_, good)| !good) {
             Some((flag, _)) => Err(Usage(format!("{flag}: expected a share from 0 to 1")).into()),

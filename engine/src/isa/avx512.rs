@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::amx::Amx;
 use super::dot::{DotOp, OnPairs};
 use super::dot_x86::{Bf16Pairs, Vnni512};
 use super::{Isa, Op, sealed::Sealed};
@@ -9,26 +10,35 @@ use super::{Isa, Op, sealed::Sealed};
 const LANES: usize = 16;
 
 /// Token for AVX-512 F, BW, DQ and VL, and for AVX2 and FMA, which every such CPU has; it knows
-/// whether there are VNNI and BF16 too, which came later.
+/// whether there are VNNI, BF16 and AMX too, which came later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512 {
     vnni: bool,
     bf16: bool,
+    /// Only with both.
+    amx: Option<Amx>,
 }
 
 impl Avx512 {
     /// A token, if this CPU has all of the features.
     pub fn detect() -> Option<Self> {
+        let vnni = is_x86_feature_detected!("avx512vnni");
+        let bf16 = is_x86_feature_detected!("avx512bf16");
         (is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma"))
-        .then(|| Self {
-            vnni: is_x86_feature_detected!("avx512vnni"),
-            bf16: is_x86_feature_detected!("avx512bf16"),
-        })
+        .then(|| Self { vnni, bf16, amx: Amx::detect().filter(|_| vnni && bf16) })
+    }
+
+    pub(super) fn amx(self) -> Option<Amx> {
+        self.amx
+    }
+
+    pub(super) fn without_tiles(self) -> Self {
+        Self { amx: None, ..self }
     }
 }
 
@@ -67,7 +77,7 @@ impl Isa for Avx512 {
     }
 
     fn without_dots(self) -> Self {
-        Self { vnni: false, bf16: false }
+        Self { vnni: false, bf16: false, amx: None }
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 //! factors are and what multiplies them differs, so kernels are generic over a [`Dot`] beside
 //! their [`Isa`]. All products of bytes give the same sums, to the bit.
 
+use super::tiles::TileProduct;
 use super::{Isa, Op};
 
 /// A kernel, written once for every instruction set and every kind of products it has.
@@ -64,6 +65,18 @@ pub trait Dot<I: Isa>: Copy {
     /// `sums` and, in each lane, the products of the words' factors.
     fn dot(self, isa: I, pixel: Self::Words, weights: Self::Words, sums: Self::Sums) -> Self::Sums;
 
+    /// Reads a vector of sums.
+    ///
+    /// # Safety
+    /// `src` must be readable for [`Isa::LANES`] sums. No alignment is needed.
+    unsafe fn sums(self, isa: I, src: *const f32) -> Self::Sums;
+
+    /// Makes the sums of a product in tile registers, with `NZ` vectors of columns.
+    ///
+    /// # Safety
+    /// This thread must have [`Tiles`](super::Tiles), and the product what it says.
+    unsafe fn tile<const NZ: usize>(self, _product: TileProduct) {}
+
     /// Writes a vector of factors of a pixel, narrowed.
     ///
     /// # Safety
@@ -110,6 +123,12 @@ impl<I: Isa> Dot<I> for Pairs {
     #[inline(always)]
     fn dot(self, isa: I, pixel: I::I32, weights: I::I32, sums: I::I32) -> I::I32 {
         isa.dot_i16_pairs(pixel, weights, sums)
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, isa: I, src: *const f32) -> I::I32 {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { isa.load_i32(src.cast()) }
     }
 
     #[inline(always)]

@@ -6,7 +6,8 @@
 use std::arch::x86_64::*;
 
 use super::dot::{Columns, Dot, worth};
-use super::{Avx2, Avx512, Isa};
+use super::tiles::TileProduct;
+use super::{Avx2, Avx512, Isa, amx};
 
 /// `vpdpbusd` on 512 bits (AVX512-VNNI).
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,12 @@ impl Dot<Avx512> for Vnni512 {
     }
 
     #[inline(always)]
+    unsafe fn sums(self, isa: Avx512, src: *const f32) -> __m512i {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { isa.load_i32(src.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, _: Avx512, dst: *mut u8, values: __m512) {
         // SAFETY: the token of the set proves AVX-512 F; the caller vouches for the memory.
         unsafe {
@@ -102,6 +109,12 @@ impl Dot<Avx2> for Vnni256 {
     fn dot(self, _: Avx2, pixel: __m256i, weights: __m256i, sums: __m256i) -> __m256i {
         // SAFETY: this token proves AVX-VNNI.
         unsafe { _mm256_dpbusd_avx_epi32(sums, pixel, weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, isa: Avx2, src: *const f32) -> __m256i {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { isa.load_i32(src.cast()) }
     }
 
     #[inline(always)]
@@ -150,6 +163,18 @@ impl Dot<Avx512> for Bf16Pairs {
     fn dot(self, _: Avx512, pixel: __m512bh, weights: __m512bh, sums: __m512) -> __m512 {
         // SAFETY: this token proves AVX512-BF16.
         unsafe { _mm512_dpbf16_ps(sums, pixel, weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, isa: Avx512, src: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { isa.load(src) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const NZ: usize>(self, product: TileProduct) {
+        // SAFETY: the caller vouches for tiles and memory.
+        unsafe { amx::halves::<NZ>(product) }
     }
 
     #[inline(always)]

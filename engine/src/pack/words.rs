@@ -56,17 +56,16 @@ impl Bytes {
 }
 
 /// Keeps weights `[n, k]` of `B` bytes each in panels `[k / group][columns][group]`, with zeros
-/// where `k` and `n` end.
+/// where `k` and `n` end: `words` is `k / group` or more.
 pub(super) fn keep<const B: usize>(
     store: &mut Store,
     weights: &[[u8; B]],
     k: usize,
-    group: usize,
+    (words, group): (usize, usize),
     (columns, lanes): (usize, usize),
     places: &[(usize, usize, usize)],
 ) -> Result<Kept, PlanError> {
     const ELEMENT: usize = size_of::<f32>();
-    let words = k.div_ceil(group);
     // A word of bytes or two of bfloat16: columns come in fours at least.
     let column_len = words * group * B;
     let kept = store.keep(columns * column_len / ELEMENT, |to| {

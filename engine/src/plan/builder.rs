@@ -239,19 +239,22 @@ impl NetworkBuilder {
 
     fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
         let shape = (bias.len(), self.channels(x));
-        let packing = self.packing(shape.1)?;
+        let packing = self.packing(x)?;
         Matrix::pack(&mut self.store, self.network.isa, packing, shape, weights, bias)
     }
 
-    /// How the weights of the next operation are packed, which reads `channels` channels.
-    fn packing(&self, channels: usize) -> Result<Packing, PlanError> {
+    /// How the weights of the next operation are packed, which reads `x`.
+    fn packing(&self, x: Value) -> Result<Packing, PlanError> {
         let Network { isa, precision, calibration, nodes, .. } = &self.network;
         Ok(match (precision, calibration) {
             (Precision::F32, _) => Packing::F32,
-            (Precision::Bf16, _) if isa.has_halves() => Packing::Halves,
+            (Precision::Bf16, _) if isa.has_halves() => {
+                // Vectors stream through all weights once, which tiles do not help.
+                Packing::Halves { tiles: isa.has_tiles() && !self.is_vector(x) }
+            }
             (Precision::Bf16, _) => Packing::Bf16,
             (Precision::Int8, Some(ranges)) => {
-                Packing::Bytes(ranges.quantization(nodes.len(), channels)?)
+                Packing::Bytes(ranges.quantization(nodes.len(), self.channels(x))?)
             }
             (Precision::Int8, None) => {
                 return Err(PlanError::calibration(

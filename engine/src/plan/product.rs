@@ -36,7 +36,9 @@ pub(super) unsafe fn product(
             (to.cast_const(), words.per_pixel(k))
         }
     };
-    if pixels.len() == 1 && c.add.is_null() {
+    // In tiles always or never, so that results do not depend on how pixels are divided.
+    let tiles = words.is_some_and(|words| words.tiles);
+    if pixels.len() == 1 && c.add.is_null() && !tiles {
         let (x, _) = narrow(x.wrapping_add(pixels.start * k), 1);
         let (y, activation) = (c.data.wrapping_add(pixels.start * c.ld), c.activation);
         return match words {

@@ -56,6 +56,8 @@ pub(crate) struct Step {
     pub(crate) then_scratch: usize,
     /// Elements of scratch behind those, for input in words.
     pub(crate) words_scratch: usize,
+    /// Whether the kernels need tile registers.
+    pub(crate) tiles: bool,
     /// Runs of rows in which a part goes through, one behind the other.
     pub(crate) runs: usize,
     /// What is concatenated: each map and its channels.
@@ -150,6 +152,7 @@ impl Step {
             band_scratch: 0,
             then_scratch: 0,
             words_scratch: 0,
+            tiles: false,
             runs: 1,
             parts: Vec::new(),
             grid: None,

@@ -120,6 +120,7 @@ impl Packed {
                 k: self.k,
                 vectors,
                 tail,
+                tiles: false,
             };
             let to = c.wrapping_add(column);
             let c = Target::dense(to, self.n, a.count, Activation::Identity);

@@ -6,6 +6,7 @@ mod folders;
 mod loss;
 mod network;
 mod recipe;
+mod soft;
 mod task;
 
 pub use augment::Augment;
@@ -13,4 +14,5 @@ pub use folders::{ClassFolders, Labelled};
 pub use loss::cross_entropy;
 pub use network::Classifier;
 pub use recipe::ClassificationRecipe;
+pub use soft::SoftTargets;
 pub use task::{Batch, Classification};

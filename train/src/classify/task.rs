@@ -3,6 +3,7 @@
 use super::augment::{Augment, Mixed};
 use super::folders::{ClassFolders, Labelled};
 use super::network::Classifier;
+use super::soft::SoftTargets;
 use super::{cross_entropy, export};
 use crate::Error;
 use crate::data::{Pictures, Room};
@@ -29,6 +30,7 @@ pub struct Classification {
     augment: Augment,
     preprocess: Preprocess,
     smoothing: f64,
+    soft: Option<SoftTargets>,
     data: ClassFolders,
     train: Pictures,
     val: Pictures,
@@ -62,8 +64,8 @@ impl Classification {
             Pictures::new(paths, DecodeOptions::default(), room.clone())
         };
         let (train, val) = (pictures(&data.train), pictures(&data.val));
-        let start = Value::Null;
-        Self { classifier, augment, preprocess, smoothing, data, train, val, device, start }
+        let (soft, start) = (None, Value::Null);
+        Self { classifier, augment, preprocess, smoothing, soft, data, train, val, device, start }
     }
 
     /// Decodes every picture once, and reports all that can't be; `done` is called after each.
@@ -77,6 +79,11 @@ impl Classification {
             true => Ok(()),
             false => Err(Error::Data { path: root.into(), problems }),
         }
+    }
+
+    /// Learns from a teacher too.
+    pub fn learn_from(&mut self, soft: SoftTargets) {
+        self.soft = Some(soft);
     }
 
     /// Says what the run starts from: a resumed one must start from the same.
@@ -141,6 +148,7 @@ impl Task for Classification {
             "pictures": [self.train.len(), self.val.len()],
             "augment": self.augment,
             "label_smoothing": self.smoothing,
+            "soft_targets": self.soft.as_ref().map(SoftTargets::identity),
             "start": self.start,
             "scored_at": format!("{:?}", self.preprocess),
         })
@@ -158,7 +166,11 @@ impl Task for Classification {
         let mixed =
             self.augment.mix.apply(&mut images, (height as usize, width as usize), &mut random);
         let classes: Vec<usize> = examples.iter().map(|&i| self.data.train[i].class).collect();
-        let targets = targets(&classes, &mixed, self.data.classes.len(), self.smoothing);
+        let mut targets = targets(&classes, &mixed, self.data.classes.len(), self.smoothing);
+        if let Some(soft) = &self.soft {
+            let shown: Vec<_> = (0..examples.len()).map(|i| mixed.labels(i, examples)).collect();
+            soft.blend(&mut targets, &shown);
+        }
         let shape = (examples.len(), 3, height as usize, width as usize);
         Ok(Batch {
             images: Tensor::from_vec(images.concat(), shape, &Device::Cpu)?,

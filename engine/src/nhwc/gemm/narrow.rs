@@ -2,10 +2,12 @@
 //!
 //! Tiles as in [`super`]; where a word has several factors, each step adds that many products.
 
+use std::mem::MaybeUninit;
+
 use super::{
     Activation, Cursor, Dense, Gemm, Panel, Pixels, Target, next_run, panel_vectors, tile_height,
 };
-use crate::isa::{Columns, Dot, DotOp, Isa};
+use crate::isa::{Columns, Dot, DotOp, Isa, TILE, TileProduct};
 
 /// One panel of columns for some pixels, whose data and pixel stride are words.
 pub(crate) struct Product {
@@ -28,10 +30,13 @@ impl Product {
 impl DotOp for Product {
     #[inline(always)]
     fn eval<I: Isa, D: Dot<I>>(self, isa: I, dot: D) {
-        match self.gemm.panel.vectors {
-            1 => self.tiles::<I, D, 1>(isa, dot),
-            2 => self.tiles::<I, D, 2>(isa, dot),
-            3 if panel_vectors(I::REGISTERS) == 3 => self.tiles::<I, D, 3>(isa, dot),
+        match (self.gemm.panel.vectors, self.gemm.panel.tiles) {
+            (1, false) => self.tiles::<I, D, 1>(isa, dot),
+            (2, false) => self.tiles::<I, D, 2>(isa, dot),
+            (3, false) if panel_vectors(I::REGISTERS) == 3 => self.tiles::<I, D, 3>(isa, dot),
+            (1, true) => self.in_registers::<I, D, 1>(isa, dot),
+            (2, true) => self.in_registers::<I, D, 2>(isa, dot),
+            (3, true) => self.in_registers::<I, D, 3>(isa, dot),
             _ => {}
         }
     }
@@ -100,16 +105,98 @@ impl Product {
             }
             // A copy, so that the sums above stay in registers whatever happens here.
             let done = sums;
-            let mut values = [[isa.splat(0.0); NZ]; MR];
-            for (values, sums) in values.iter_mut().zip(&done) {
-                for z in 0..NZ {
-                    values[z] = dot.finish(isa, sums[z], self.columns, z * I::LANES);
+            self.end(isa, dot, first, &done, to);
+        }
+    }
+
+    /// Turns sums into values, and stores them.
+    ///
+    /// # Safety
+    /// The map to add and the target must have these pixels.
+    #[inline(always)]
+    unsafe fn end<I: Isa, D: Dot<I>, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        dot: D,
+        first: usize,
+        sums: &[[D::Sums; NZ]; MR],
+        to: &mut Cursor,
+    ) {
+        let mut values = [[isa.splat(0.0); NZ]; MR];
+        for (values, sums) in values.iter_mut().zip(sums) {
+            for z in 0..NZ {
+                // SAFETY: the panel has these columns.
+                values[z] = unsafe { dot.finish(isa, sums[z], self.columns, z * I::LANES) };
+            }
+        }
+        // SAFETY: as the caller's.
+        unsafe { self.gemm.end(isa, first, &values, to) };
+    }
+
+    /// All pixels in tile registers, [`TILE`] at a time; the last ones with whatever lies behind.
+    #[inline(always)]
+    fn in_registers<I: Isa, D: Dot<I>, const NZ: usize>(&self, isa: I, dot: D) {
+        const ROWS: usize = 4;
+        let Gemm { a, panel, .. } = &self.gemm;
+        let mut to = Cursor { data: self.gemm.c.data, left: self.gemm.c.width };
+        let mut tiles = Sums(MaybeUninit::uninit());
+        let tiles = tiles.0.as_mut_ptr().cast::<f32>();
+        for tile in (0..a.count).step_by(TILE) {
+            // SAFETY: the plan has checked that pixels, panel and target have these sizes, and has
+            // given this thread tiles; behind the pixels are as many as a tile reads.
+            unsafe {
+                dot.tile::<NZ>(TileProduct {
+                    pixels: a.data.add(tile * a.ld),
+                    ld: a.ld,
+                    weights: self.weights,
+                    steps: panel.k.div_ceil(D::GROUP).div_ceil(TILE),
+                    start: self.columns.bias,
+                    to: tiles,
+                });
+                let end = a.count.min(tile + TILE);
+                let mut first = tile;
+                while first + ROWS <= end {
+                    self.rows::<I, D, ROWS, NZ>(isa, dot, tiles, first, &mut to);
+                    first += ROWS;
+                }
+                while first < end {
+                    self.rows::<I, D, 1, NZ>(isa, dot, tiles, first, &mut to);
+                    first += 1;
                 }
             }
-            self.gemm.end(isa, first, &values, to);
+        }
+    }
+
+    /// Stores pixels `first .. first + MR`, which lie in one tile of sums.
+    ///
+    /// # Safety
+    /// As [`Product::end`]; `tiles` must hold the sums of all vectors.
+    #[inline(always)]
+    unsafe fn rows<I: Isa, D: Dot<I>, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        dot: D,
+        tiles: *const f32,
+        first: usize,
+        to: &mut Cursor,
+    ) {
+        // SAFETY: `NZ` vectors of `TILE` rows; as the caller's.
+        unsafe {
+            let from = tiles.add(first % TILE * TILE);
+            let mut sums = [[dot.sums(isa, from); NZ]; MR];
+            for (m, row) in sums.iter_mut().enumerate() {
+                for (z, sum) in row.iter_mut().enumerate() {
+                    *sum = dot.sums(isa, from.add((z * TILE + m) * TILE));
+                }
+            }
+            self.end(isa, dot, first, &sums, to);
         }
     }
 }
+
+/// Room for the sums of tile registers on their way to a map.
+#[repr(align(64))]
+struct Sums(MaybeUninit<[f32; 3 * TILE * TILE]>);
 
 /// One pixel, in words, on some panels: the weights stream through once, four panels side by side
 /// as in [`crate::nhwc::gemv`].

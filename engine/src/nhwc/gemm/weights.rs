@@ -14,6 +14,8 @@ pub(crate) struct Panel {
     pub(crate) vectors: usize,
     /// Columns of the last vector that are stored.
     pub(crate) tail: usize,
+    /// Whether it is laid out for tile registers.
+    pub(crate) tiles: bool,
 }
 
 /// Packed weights in their precision; sums are always f32.

@@ -3,7 +3,7 @@
 //! A word has 32 bits, as an `f32` has: kernels that only pass pixels on to a matrix product step
 //! over words as they step over numbers.
 
-use crate::isa::{AnyIsa, Dot, DotOp, Isa, MAX_LANES};
+use crate::isa::{AnyIsa, Dot, DotOp, Isa, MAX_LANES, TILE};
 use crate::plan::Quantization;
 
 /// How a matrix takes its pixels, if not as f32.
@@ -12,6 +12,8 @@ pub(crate) struct Words {
     pub(crate) factors: Factors,
     /// Factors in a word.
     pub(crate) group: usize,
+    /// Whether tile registers multiply them: pixels then end with zeros where a tile ends.
+    pub(crate) tiles: bool,
 }
 
 /// What is in a word.
@@ -24,12 +26,14 @@ pub(crate) enum Factors {
 impl Words {
     /// Words of a pixel of `k` channels.
     pub(crate) fn per_pixel(self, k: usize) -> usize {
-        k.div_ceil(self.group)
+        k.div_ceil(self.group).next_multiple_of(if self.tiles { TILE } else { 1 })
     }
 
-    /// Elements of scratch for so many pixels: the last vector may be written beyond its pixel.
+    /// Elements of scratch for so many pixels: the last vector may be written beyond its pixel, and
+    /// a tile read beyond the last one.
     pub(crate) fn scratch_len(self, k: usize, pixels: usize) -> usize {
-        pixels * self.per_pixel(k) + MAX_LANES
+        let read = if self.tiles { pixels + TILE - 1 } else { pixels };
+        read * self.per_pixel(k) + MAX_LANES
     }
 
     /// Runs `op` on this kind of products.
@@ -65,16 +69,18 @@ impl DotOp for Narrow {
     #[inline(always)]
     fn eval<I: Isa, D: Dot<I>>(self, isa: I, dot: D) {
         // Without gaps and factors, pixels are one long row.
-        let flat = self.scale.is_null() && self.k.is_multiple_of(D::GROUP);
-        let (k, count) = if flat { (self.k * self.count, 1) } else { (self.k, self.count) };
+        let words = self.words.per_pixel(self.k);
+        let flat = self.scale.is_null() && self.k == words * D::GROUP;
+        let (k, words, count) =
+            if flat { (self.k * self.count, 0, 1) } else { (self.k, words, self.count) };
         let Quantization { inverse, zero, .. } = self.words.quantization();
         let (inverse, zero) = (isa.splat(inverse), isa.splat(zero));
         let factor_bytes = size_of::<f32>() / D::GROUP;
         for pixel in 0..count {
             let x = self.x.wrapping_add(pixel * k);
-            let to = self.to.wrapping_add(pixel * k.div_ceil(D::GROUP)).cast::<u8>();
-            for first in (0..k).step_by(I::LANES) {
-                let lanes = I::LANES.min(k - first);
+            let to = self.to.wrapping_add(pixel * words).cast::<u8>();
+            for first in (0..k.max(words * D::GROUP)).step_by(I::LANES) {
+                let lanes = I::LANES.min(k.saturating_sub(first));
                 // SAFETY: the caller vouches for pixels, factors and scratch. What is written
                 // beyond this pixel is overwritten by the next, or belongs to the scratch.
                 unsafe {

@@ -55,6 +55,13 @@ impl<I: Isa> Dot<I> for Plain {
         })
     }
 
+    unsafe fn sums(self, isa: I, src: *const f32) -> Self::Sums {
+        let mut sums = [0.0; MAX_LANES];
+        // SAFETY: the caller vouches for the memory, and there is room for the longest vector.
+        unsafe { isa.store(sums.as_mut_ptr(), isa.load(src)) };
+        sums
+    }
+
     unsafe fn store(self, isa: I, dst: *mut u8, values: I::F32) {
         let mut lanes = [0.0; MAX_LANES];
         // SAFETY: there is room for the longest vector; the caller vouches for `dst`.
@@ -89,8 +96,15 @@ fn sums_are_those_of_plain_loops() {
     for (k, n, count) in [(1, 1, 1), (2, 5, 3), (7, 9, 4), (16, 33, 1), (31, 70, 13), (64, 8, 29)] {
         let (weights, bias, x) = (whole(n * k, 1), whole(n, 2), whole(count * k, 3));
         let mut store = Store::default();
-        let matrix =
-            Matrix::pack(&mut store, isa, Packing::Halves, (n, k), &weights, &bias).unwrap();
+        let matrix = Matrix::pack(
+            &mut store,
+            isa,
+            Packing::Halves { tiles: false },
+            (n, k),
+            &weights,
+            &bias,
+        )
+        .unwrap();
         let words = matrix.words.unwrap();
         let mut scratch = Buffer::zeroed(words.scratch_len(k, count)).unwrap();
         let to = scratch.as_mut_ptr();
