@@ -15,6 +15,9 @@ use crate::pack::{Filters, Kernels, Matrix, Packing};
 /// Weights and biases of a convolution into which batch-norm is folded.
 pub type Folded<'a> = (&'a [f32], &'a [f32]);
 
+/// Inputs below which rounding the pixels to bfloat16 takes longer than it saves.
+const LEAST_HALVES: usize = 32;
+
 /// Takes the operations of a network one by one, checks that they fit, and packs their weights.
 ///
 /// Weights come in the order of PyTorch and candle: `[out, in, kh, kw]`, `[channels, kh, kw]` for
@@ -248,7 +251,7 @@ impl NetworkBuilder {
         let Network { isa, precision, calibration, nodes, .. } = &self.network;
         Ok(match (precision, calibration) {
             (Precision::F32, _) => Packing::F32,
-            (Precision::Bf16, _) if isa.has_halves() => {
+            (Precision::Bf16, _) if isa.has_halves() && self.channels(x) >= LEAST_HALVES => {
                 // Vectors stream through all weights once, which tiles do not help.
                 Packing::Halves { tiles: isa.has_tiles() && !self.is_vector(x) }
             }

@@ -15,8 +15,9 @@ pub enum Precision {
     F32,
     /// bfloat16, rounded to the nearest: half the memory, and half the traffic where weights
     /// stream through once. They are widened and multiplied in f32, but where
-    /// [`AnyIsa::has_halves`]: there the input is rounded to bfloat16 too, numbers below 2^-126
-    /// count as zero, and products are summed in pairs.
+    /// [`AnyIsa::has_halves`] and an operation has 32 inputs or more: there the input is rounded to
+    /// bfloat16 too, numbers below 2^-126 count as zero, and products are summed in pairs, of maps
+    /// in tile registers where the CPU has AMX.
     Bf16,
     /// Whole numbers of 8 bits, a quarter of the memory: weights from -127 to 127 with a scale for
     /// each output, inputs from 0 to 255 with one scale and zero for each operation, which come

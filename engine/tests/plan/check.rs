@@ -131,9 +131,11 @@ pub(crate) fn check(model: &Model, size: (usize, usize)) {
     check_batch(model, size, 1);
 }
 
-/// Every instruction set that the CPU has, with and without its products of narrow numbers.
+/// Every instruction set that the CPU has, with and without its tile registers and its products of
+/// narrow numbers.
 pub(crate) fn every_dot() -> Vec<AnyIsa> {
-    let mut sets: Vec<_> = AnyIsa::available().flat_map(|isa| [isa, isa.without_dots()]).collect();
+    let ways = |isa: AnyIsa| [isa, isa.without_tiles(), isa.without_dots()];
+    let mut sets: Vec<_> = AnyIsa::available().flat_map(ways).collect();
     sets.dedup();
     sets
 }

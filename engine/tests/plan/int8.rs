@@ -35,7 +35,7 @@ fn options(isa: AnyIsa, nodes: usize, ranges: &[OperandRange]) -> PlanOptions {
 }
 
 /// Whole numbers from `least` to `most` without order, both of them among the first.
-fn whole(count: usize, seed: u32, (least, most): (f32, f32)) -> Vec<f32> {
+pub(crate) fn whole(count: usize, seed: u32, (least, most): (f32, f32)) -> Vec<f32> {
     let mut values = numbers(count, seed);
     for (i, value) in values.iter_mut().enumerate() {
         let middle = (least + (*value + 1.0) / 2.0 * (most - least)).round().clamp(least, most);
@@ -55,7 +55,12 @@ fn whole_weights(k: usize, n: usize) -> Vec<f32> {
 
 /// Three networks of one matrix each, whose outputs are its sums: a pointwise convolution, a
 /// linear layer on the means of pictures of one pixel, a ghost module without cheap features.
-fn sums_of(options: &PlanOptions, kind: usize, k: usize, weights: &[f32]) -> Arc<Network> {
+pub(crate) fn sums_of(
+    options: &PlanOptions,
+    kind: usize,
+    k: usize,
+    weights: &[f32],
+) -> Arc<Network> {
     let (mut builder, input) = NetworkBuilder::new(options, k);
     let bias = vec![0.0; weights.len() / k];
     let x = copied(&mut builder, input, k);

@@ -7,7 +7,8 @@ use engine::{
     plan::{Activation, NetworkBuilder, PlanOptions, Precision, Window},
 };
 
-use crate::check::run;
+use crate::check::{every_dot, run};
+use crate::int8::{sums_of, whole};
 use crate::model::{INPUT, Model};
 
 /// Each weight comes out as it was packed: a product of a single one and 1.
@@ -46,6 +47,47 @@ fn weights_are_rounded_to_the_nearest() {
     for isa in AnyIsa::available() {
         assert_eq!(packed(Precision::Bf16, isa, &values), rounded, "{}", isa.name());
         assert_eq!(packed(Precision::F32, isa, &values), values, "{}", isa.name());
+    }
+}
+
+/// Whole numbers that bfloat16 holds, so that all sums are exact in any order: in tile registers,
+/// in pairs, and widened.
+#[test]
+fn sums_are_those_of_plain_loops() {
+    let sizes = [(1, 1), (1, 3), (3, 5), (4, 4), (7, 7), (5, 13)];
+    for (case, k) in [1, 16, 31, 32, 33, 47, 64, 65, 96, 200, 513].into_iter().enumerate() {
+        for (n, size) in [1, 8, 16, 17, 33, 48, 70].into_iter().zip(sizes.iter().cycle().skip(case))
+        {
+            for kind in [0, 2] {
+                check_sums(kind, k, n, *size);
+            }
+        }
+    }
+}
+
+fn check_sums(kind: usize, k: usize, n: usize, size: (usize, usize)) {
+    let (pixels, batch) = (size.0 * size.1, 2);
+    let (weights, input) =
+        (whole(n * k, 5, (-15.0, 15.0)), whole(batch * k * pixels, 9, (-9.0, 9.0)));
+    let mut expected = Vec::new();
+    for picture in input.chunks_exact(k * pixels) {
+        for row in weights.chunks_exact(k) {
+            for pixel in 0..pixels {
+                let product = |(c, w): (usize, &f32)| w * picture[c * pixels + pixel];
+                expected.push(row.iter().enumerate().map(product).sum::<f32>());
+            }
+        }
+    }
+    for isa in every_dot() {
+        let options = PlanOptions::default().with_isa(isa).with_precision(Precision::Bf16);
+        let network = sums_of(&options, kind, k, &weights);
+        for threads in 1..=2 {
+            let found = run(&network, [batch, k, size.0, size.1], threads, &input).unwrap();
+            assert!(
+                found[0] == expected,
+                "{isa:?}: kind {kind}, {k} factors, {n} columns, {size:?}"
+            );
+        }
     }
 }
 
