@@ -96,7 +96,7 @@ fn the_authors_spelling_loads_as_timms() -> Result<()> {
     let counter = Tensor::zeros(1, DType::F64, &Device::Cpu)?;
     authors.insert("module.blocks.0.total_ops".into(), counter);
     let x = plain("input", (1, 3, 40, 40))?;
-    let read = |tensors| {
+    let read = |tensors: &Tensors| {
         let file = serialized(tensors, DType::F32);
         Checkpoint::from_bytes("w", file, None).unwrap().ghostnet(None, &Device::Cpu)
     };
