@@ -7,7 +7,9 @@ convert.py, and run by this project's programs on a sample picture. What they co
 original computes from the same input, within rtol 1e-3 and atol 1e-4; heads on plans and on candle, classifiers on candle,
 and their five best probabilities on plans.
 
-One line for each kind on standard output; the exit code is 1 if one differs, or could not be tried. MindSpore needs no
+One line for each kind on standard output; the exit code is 1 if one differs, or could not be tried. `--keys FILE` writes
+what tests/test_names.py compares names with: NAME COUNT SHA256 of each original's tensors, under the names that they have
+after a conversion, without batch counters; SHA256 is that of the lines `NAME [D0, D1, ...]`, sorted by name as bytes. MindSpore needs no
 MindSpore; with it, `--mindspore-code` also runs the authors' own file and compares the re-statement with that.
 
 Command: python scripts/prove_sources.py                          (versions in requirements.txt and requirements-heads.txt)
@@ -17,6 +19,7 @@ Command: python scripts/prove_sources.py                          (versions in r
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -71,6 +74,25 @@ def proved(case: cases.Case, folder: Path, where: Path) -> str:
     return lines[0]
 
 
+def key_line(name: str, network: torch.nn.Module, timms_name) -> str:
+    """The line of a network in the file of `--keys`."""
+    state = {timms_name(key): list(value.shape) for key, value in network.state_dict().items()}
+    state = {key: shape for key, shape in state.items() if not key.endswith("num_batches_tracked")}
+    text = "".join(f"{key} {shape}\n" for key, shape in sorted(state.items(), key=lambda item: item[0].encode()))
+    return f"{name} {len(state)} {hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def keys(code: Path | None) -> str:
+    """The lines of all originals of width 1.0."""
+    lines = []
+    for case in cases.all_cases(code):
+        name = case.preset or (case.source if case.source == "mindspore" else f"{case.source}-{case.version}")
+        wanted = case.source in ("official", "mindspore") or case.preset
+        if wanted and case.architecture.endswith("_100") and not any(line.startswith(f"{name} ") for line in lines):
+            lines.append(key_line(name, case.build()[0], case.timms_name))
+    return "".join(lines)
+
+
 def by_mindspore(code: Path) -> str:
     """The re-statement of MindSpore's network beside the authors' file, which this machine's MindSpore runs."""
     import mindspore
@@ -114,9 +136,13 @@ def main() -> None:
     parser.add_argument("--source", action="append", choices=SOURCES, help="only this one; may be given again")
     parser.add_argument("--programs", type=Path, help="the folder of classify, detect and segment (default: built)")
     parser.add_argument("--official-code", type=Path, help="a clone of huawei-noah/Efficient-AI-Backbones, to run")
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="write this file, and prove nothing")
     parser.add_argument("--mindspore-code", type=Path, help="research/cv/ghostnetv2 of MindSpore's models, to run")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
+    if args.keys:
+        args.keys.write_text(keys(args.official_code), encoding="utf-8")
+        return
     folder, good = programs.built(args.programs), True
     for case in cases.all_cases(args.official_code):
         if args.source and case.source not in args.source:

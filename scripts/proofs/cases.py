@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import formula
-from converters.ghostnet import Architecture
+from converters.ghostnet import FAMILIES, Architecture
 from converters.of_mindspore import timms_name as of_mindspore_name
 from converters.of_official import timms_name as of_official_name
 from converters.pickled import plain_name
@@ -35,6 +35,20 @@ class Case:
     # What the converted folder's config.json has to say.
     preset: str | None = None
     architecture: str = "ghostnetv2_100"
+
+    @property
+    def version(self) -> str:
+        """Of its GhostNet: v1, v2 or v3."""
+        family = self.architecture.removeprefix("mindspore_").rsplit("_", 1)[0]
+        return {known: version for version, known in FAMILIES.items()}[family]
+
+    def timms_name(self, name: str) -> str:
+        """What a tensor of the original is called after a conversion."""
+        if self.source == "mindspore":
+            from originals.of_mindspore import mindspores_name
+
+            return of_mindspore_name(mindspores_name(name))
+        return of_official_name(plain_name(name))
 
 
 def fill(network: nn.Module, timms_name: Callable[[str], str], change=None) -> nn.Module:

@@ -93,7 +93,7 @@ fn check(config: Config, (b, h, w): (usize, usize, usize)) -> Result<()> {
 fn classifiers() -> Result<()> {
     check(Config::v1(0.5), (4, 65, 97))?;
     check(Config::v2(0.25), (4, 97, 65))?;
-    check(Config::mindspore(0.25), (4, 97, 65))
+    check(Config::mindspore(0.5), (4, 97, 65))
 }
 
 /// Compares the gradients of all maps of a pyramid.
