@@ -8,7 +8,7 @@ Sources (`--from`; without it, names and form of the file tell):
   timm         classifiers of timm
   torchvision  torchvision's RetinaNet of both versions around timm's backbone, old and new names
   mmdet        mmdetection's RetinaNet and YOLOv3 around timm's backbone
-  mmseg        mmsegmentation's FPN around timm's backbone
+  mmseg        mmsegmentation's FPN and DeepLabV3 around timm's backbone
   smp          segmentation_models_pytorch's FPN with a tu-ghostnet encoder
 
 Nothing in a file is run. A file of another network is refused with the names that differ, and the folder appears whole or
@@ -54,7 +54,7 @@ def converted(file: Path, source: str | None, preset: str | None) -> tuple[str, 
     else:
         tensors, names = pickled.read(file)
         source = source or told(tensors)
-    if preset and source != "mmdet":
+    if preset and source not in ("mmdet", "mmseg"):
         raise Refused(f"--preset {preset}: the weights of {source} tell it: leave it out")
     try:
         return source, importlib.import_module(f"converters.of_{source}").convert(tensors, names, preset)
@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--from", dest="source", choices=SOURCES, help="whose file it is (default: told from it)")
-    parser.add_argument("--preset", help="of a YOLOv3, whose anchors are not in its file: yolov3 or yolov3-320")
+    parser.add_argument("--preset", help="what weights do not tell: yolov3 or yolov3-320, deeplabv3 or deeplabv3-d16")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write to: new, or empty")
     args = parser.parse_args()
     try:

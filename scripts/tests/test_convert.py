@@ -11,7 +11,7 @@ try:
     from safetensors.torch import load_file
 
     import convert
-    from converters import folder, ghostnet, of_mindspore, pickled, protobuf
+    from converters import folder, ghostnet, of_mindspore, of_mmdet, of_mmseg, of_smp, of_torchvision, pickled, protobuf
     from converters.network import Converted
     from converters.refusal import Refused
     from tests import files
@@ -142,12 +142,38 @@ class Files(unittest.TestCase):
         self.assertIn("NaN or infinite values in bn1.bias", files.refused(folder.write, self.out, self.converted()))
         self.assertFalse(self.out.exists())
 
-    def test_classes_of_mmengine_are_kept(self):
-        content = {"meta": {"dataset_meta": {"classes": ("cat", "dog")}}, "state_dict": tensors()}
-        torch.save(content, self.file)
-        self.assertEqual(pickled.read(self.file)[1], ["cat", "dog"])
+    def test_heads_of_every_library_are_told(self):
+        a = ghostnet.Architecture("v2", 100)
+        three, four = (ghostnet.stage_channels(a, ghostnet.TIMM_TAPS[first:]) for first in (1, 0))
+        for source, backbone, head, preset, asked in (
+            ("torchvision", "backbone.body.", of_torchvision.head(three, 2, False), "torchvision", None),
+            ("torchvision", "backbone.body.", of_torchvision.head(three, 2, True), "torchvision-v2", None),
+            ("mmdet", "backbone.timm_model.", of_mmdet.retinanet(three, 2), "mmdet", None),
+            ("mmdet", "backbone.timm_model.", of_mmdet.yolov3(three, 2), "yolov3", None),
+            ("mmdet", "backbone.timm_model.", of_mmdet.yolov3(three, 2), "yolov3-320", "yolov3-320"),
+            ("mmseg", "backbone.timm_model.", of_mmseg.fpn(four, 2), "mmseg", None),
+            ("mmseg", "backbone.timm_model.", of_mmseg.deeplabv3(four[-1], 2), "deeplabv3", None),
+            ("mmseg", "backbone.timm_model.", of_mmseg.deeplabv3(four[-1], 2), "deeplabv3-d16", "deeplabv3-d16"),
+            ("smp", "encoder.model.", of_smp.fpn(four, 2), "smp", None),
+        ):
+            trunk = {f"{backbone}{name}": shape for name, shape in ghostnet.trunk(a, 7, "_").items()}
+            # All values of a tensor are one number in the file.
+            state = {name: torch.zeros(()).expand(shape) for name, shape in (trunk | head).items()}
+            if source == "mmseg":
+                state["auxiliary_head.conv_seg.weight"] = torch.zeros(2)
+            meta = {"dataset_meta": {"classes": ("cat", "dog")}}
+            torch.save({"meta": meta, "state_dict": state}, self.file)
+            found, result = convert.converted(self.file, None, asked)
+            config = result.config
+            self.assertEqual((found, config["head"]["preset"], config["num_classes"]), (source, preset, 2))
+            self.assertEqual((config["architecture"], config["label_names"]), (a.name, ["cat", "dog"]))
+            self.assertEqual(result.tensors.keys(), (trunk | head).keys())
+            lost = sorted(head)[0]
+            del state[lost]
+            torch.save(state, self.file)
+            self.assertIn(lost, self.refused())
 
-    def test_a_preset_is_for_yolov3(self):
+    def test_a_preset_is_for_what_weights_do_not_tell(self):
         torch.save(tensors(), self.file)
         with self.assertRaisesRegex(Refused, "leave it out"):
             self.converted(preset="yolov3")
