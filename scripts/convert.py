@@ -11,8 +11,8 @@ Sources (`--from`; without it, names and form of the file tell):
   mmseg        mmsegmentation's FPN and DeepLabV3 around timm's backbone
   smp          segmentation_models_pytorch's FPN with a tu-ghostnet encoder
 
-Nothing in a file is run. A file of another network is refused with the names that differ, and the folder appears whole or
-not at all. The exit code is 0, 1 for a file that can't be converted, 2 for wrong arguments.
+Nothing in a file is run. A file of another network is refused with the names that differ, and the folder appears whole
+or not at all. The exit code is 0, 1 for a file that can't be converted, 2 for wrong arguments.
 
 Command: python scripts/convert.py [--from SOURCE] FILE --out FOLDER
 """

@@ -4,8 +4,8 @@
   --to timm         a folder with timm's names, config.json and a model card; of a network with a head its backbone, for
                     timm.create_model(name).load_state_dict(tensors, strict=False)
   --to torchvision, mmdet, mmseg, smp
-                    a folder whose model.safetensors has the names of that library's network, for its load_state_dict; of a
-                    classifier the part below a head, for strict=False
+                    a folder whose model.safetensors has the names of that library's network, for its load_state_dict;
+                    of a classifier the part below a head, for strict=False
   --to onnx         a file network.onnx (opset 18) from `input` to the raw outputs, whose names are those of --dump, and
                     model card; --size is the input's, HEIGHTxWIDTH or one for both. PyTorch's exporter needs onnx and
                     onnxscript (requirements-peers.txt), networks with heads their own library

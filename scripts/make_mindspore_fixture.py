@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Logits and feature pyramids of GhostNetV2 as MindSpore has it, for the Rust tests.
 
-The network is the re-statement of `originals/of_mindspore.py`, filled by formula under timm's names (formula.py), in eval
-mode in f32. prove_sources.py --mindspore-code compares the re-statement with the authors' own file run by MindSpore.
+The network is the re-statement of `originals/of_mindspore.py`, filled by formula under timm's names (formula.py), in
+eval mode in f32. prove_sources.py --mindspore-code compares the re-statement with the authors' own file run by
+MindSpore.
 
 Written to ghostnetv2/tests/fixtures/models/:
-  mindspore_ghostnetv2_090.safetensors  width 0.9, where rounding up gives other channels, 10 classes, batch 2, 64x64 and
+  mindspore_ghostnetv2_090.safetensors  width 0.9, where rounding up gives other channels, 10 classes, batch 2, 64x64
+  and
                                         33x47; the keys are those of make_model_fixtures.py
 
 Command: python scripts/make_mindspore_fixture.py

@@ -2,10 +2,11 @@
 """Proof that ONNX files of export.py give what this project's programs give, within 1e-4.
 
 The classifier and the Semantic FPN that ship, a `lite` detector, and one network of every other preset, with weights by
-formula: each is run by its program on a sample picture (`--dump`), exported by export.py, and run by ONNX Runtime on the
-same input. One line for each on standard output; the exit code is 1 if one differs, or could not be tried.
+formula: each is run by its program on a sample picture (`--dump`), exported by export.py, and run by ONNX Runtime on
+the same input. One line for each on standard output; the exit code is 1 if one differs, or could not be tried.
 
-Command: python scripts/prove_exports.py       (versions in requirements.txt, -heads.txt; onnx, onnxruntime and onnxscript of
+Command: python scripts/prove_exports.py       (versions in requirements.txt, -heads.txt; onnx, onnxruntime and
+onnxscript of
                                                 requirements-peers.txt)
          python scripts/prove_exports.py --programs target/release/examples
 """
@@ -81,7 +82,7 @@ def main() -> None:
     built, good = programs.built(args.programs), True
     for name, make, size in all_folders():
         with tempfile.TemporaryDirectory() as where:
-            good &= tried(name, lambda: proved(make, built, Path(where), size))
+            good &= tried(name, proved, make, built, Path(where), size)
     sys.exit(0 if good else 1)
 
 

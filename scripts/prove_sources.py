@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Proof that checkpoints of every source mean here what they mean to their own code.
 
-For each kind of file the original network is built from its own package, or from a re-statement of its authors' code where
-there is no package (originals/), and filled by formula (formula.py). It is saved in its native form, converted by
-convert.py, and run by this project's programs on a sample picture. What they computed (`--dump`) is compared with what the
-original computes from the same input, within rtol 1e-3 and atol 1e-4; heads on plans and on candle, classifiers on candle,
-and their five best probabilities on plans.
+For each kind of file the original network is built from its own package, or from a re-statement of its authors' code
+where there is no package (originals/), and filled by formula (formula.py). It is saved in its native form, converted by
+convert.py, and run by this project's programs on a sample picture. What they computed (`--dump`) is compared with what
+the original computes from the same input, within rtol 1e-3 and atol 1e-4; heads on plans and on candle, classifiers on
+candle, and their five best probabilities on plans.
 
-One line for each kind on standard output; the exit code is 1 if one differs, or could not be tried. `--keys FILE` writes
-what tests/test_names.py compares names with: NAME COUNT SHA256 of each original's tensors, under the names that they have
-after a conversion, without batch counters; SHA256 is that of the lines `NAME [D0, D1, ...]`, sorted by name as bytes. MindSpore needs no
-MindSpore; with it, `--mindspore-code` also runs the authors' own file and compares the re-statement with that.
+One line for each kind on standard output; the exit code is 1 if one differs, or could not be tried. `--keys FILE`
+writes what tests/test_names.py compares names with: NAME COUNT SHA256 of each original's tensors, under the names that
+they have after a conversion, without batch counters; SHA256 is that of the lines `NAME [D0, D1, ...]`, sorted by name
+as bytes.
 
-Command: python scripts/prove_sources.py                          (versions in requirements.txt and requirements-heads.txt)
+MindSpore's source needs no MindSpore; with it, `--mindspore-code` also runs the authors' own file and compares the
+re-statement with that.
+
+Command: python scripts/prove_sources.py        (versions in requirements.txt and requirements-heads.txt)
          python scripts/prove_sources.py --source torchvision --source smp --programs target/release/examples
          python scripts/prove_sources.py --source official --official-code Efficient-AI-Backbones
          python scripts/prove_sources.py --source mindspore --mindspore-code models/research/cv/ghostnetv2
@@ -119,10 +122,10 @@ def by_mindspore(code: Path) -> str:
     return compared(found, expected_of(outputs, x), MINDSPORE_RTOL, MINDSPORE_ATOL)
 
 
-def tried(name: str, attempt) -> bool:
+def tried(name: str, attempt, *arguments) -> bool:
     """Prints the line of an attempt, and says whether it went well."""
     try:
-        line, good = f"equal: {attempt()}", True
+        line, good = f"equal: {attempt(*arguments)}", True
     except Failed as failure:
         line, good = f"FAILED: {failure}", False
     except ImportError as error:
@@ -149,9 +152,9 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as where:
             name = f"{case.source}: {case.title} ({case.file})"
-            good &= tried(name, lambda: proved(case, folder, Path(where)))
+            good &= tried(name, proved, case, folder, Path(where))
     if args.mindspore_code:
-        good &= tried("mindspore: the authors' own file", lambda: by_mindspore(args.mindspore_code))
+        good &= tried("mindspore: the authors' own file", by_mindspore, args.mindspore_code)
     sys.exit(0 if good else 1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from converters.refusal import Refused, compare, listed
 
-# Kernel, expansion, outputs, whether there is squeeze-and-excitation, stride: the rows of the stages blocks.0 to blocks.8.
+# The rows of the stages blocks.0 to blocks.8: kernel, expansion, outputs, whether it squeezes and excites, stride.
 STAGES = (
     ((3, 16, 16, False, 1),),
     ((3, 48, 24, False, 2),),
@@ -138,7 +138,8 @@ def stage_channels(a: Architecture, stages: tuple[int, ...]) -> list[int]:
 
 
 def recognised(shapes: dict, expected, mindspore: bool = False) -> Architecture:
-    """The architecture whose tensors, `expected(architecture)`, are these; of several widths that fit a published one."""
+    """The architecture whose tensors, `expected(architecture)`, are these; of several widths that fit a published
+    one."""
     stem = shapes.get("conv_stem.weight")
     if stem is None or len(stem) != 4:
         raise Refused(f"not a GhostNet: no conv_stem.weight among {listed(shapes) or 'no tensors'}")

@@ -58,7 +58,8 @@ def joint(tensors: dict) -> str:
 
 
 def headed(tensors: dict, backbone: str, head: dict, found: ghostnet.Architecture, config: dict, names) -> Converted:
-    """A network with a head, after a look at all of its tensors: `head` has the shapes of those beside the backbone's."""
+    """A network with a head, after a look at all of its tensors: `head` has the shapes of those beside the
+    backbone's."""
     trunk = ghostnet.trunk(found, ghostnet.TIMM_TAPS[-1], joint(tensors))
     expected = {f"{backbone}{name}": shape for name, shape in trunk.items()} | head
     preset = config["head"]["preset"]

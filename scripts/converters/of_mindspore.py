@@ -1,8 +1,7 @@
 """GhostNetV2 as MindSpore's models have it (`research/cv/ghostnetv2`), whose network differs from PyTorch's.
 
-It becomes `mindspore_ghostnetv2_100`, which this project computes as MindSpore does and timm does not have. Its blocks are
-one list from 0 to 16, a convolution and its norm are a cell of their own, and norms have other names.
-"""
+It becomes `mindspore_ghostnetv2_100`, which this project computes as MindSpore does and timm does not have. Its blocks
+are one list from 0 to 16, a convolution and its norm are a cell of their own, and norms have other names. """
 
 import re
 

@@ -1,9 +1,9 @@
 """Files of `torch.save`, zipped or not, and safetensors files: named tensors, and what is told beside them.
 
-Only torch's weights-only unpickler reads a pickle: it builds tensors and plain containers, and calls nothing that the file
-names. Training scripts leave other objects beside the weights (arguments, histories of losses); for those that are known
-below, an empty stand-in takes their place, so that none of their code runs either. Any other name ends the reading.
-"""
+Only torch's weights-only unpickler reads a pickle: it builds tensors and plain containers, and calls nothing that the
+file names. Training scripts leave other objects beside the weights (arguments, histories of losses); for those that are
+known below, an empty stand-in takes their place, so that none of their code runs either. Any other name ends the
+reading. """
 
 import pickle
 import re
@@ -23,7 +23,7 @@ WRAPPERS = ("module.", "_orig_mod.")
 # Names that are no weights: batch counters, and what counters of operations leave.
 COUNTERS = ("num_batches_tracked", "total_ops", "total_params")
 
-# Objects that are known to lie beside weights and mean nothing to them: of timm's and the authors' scripts, of mmengine.
+# Objects that lie beside weights and mean nothing to them: of timm's and the authors' scripts, of mmengine.
 BYSTANDERS = (
     "argparse.Namespace",
     "builtins.getattr",
@@ -115,7 +115,8 @@ def named_tensors(path: Path, content) -> dict[str, torch.Tensor]:
     inner = unwrapped(content)
     if not isinstance(inner, dict) or not inner:
         raise Refused(f"{path}: expected named tensors, found {type(inner).__name__}")
-    odd = [str(name) for name, value in inner.items() if not isinstance(name, str) or not isinstance(value, torch.Tensor)]
+    fits = {name: isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in inner.items()}
+    odd = [str(name) for name, good in fits.items() if not good]
     if odd:
         raise Refused(f"{path}: expected named tensors, found something else too: {', '.join(sorted(odd)[:20])}")
     found = {}

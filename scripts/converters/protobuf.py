@@ -4,11 +4,10 @@
   message Value       { required string tag = 1; oneof { TensorProto tensor = 2; MapTensorProto maptensor = 3; } }
   message TensorProto { repeated int64 dims = 1; required string tensor_type = 2; required bytes tensor_content = 3; }
 
-A field is a varint `number << 3 | type`; type 0 is a varint, 1 eight bytes, 2 a varint of the length and so many bytes, 5
-four bytes. `dims` come one by one or packed into one field of bytes; `[0]` stands for a scalar. A tensor of more than 512 MB
-is several values of the same tag, one behind the other. `crc_check=True` appends `crc_num` and ten bytes, big-endian: the
-CRC-32 of all before. An encrypted file is no message at all.
-"""
+A field is a varint `number << 3 | type`; type 0 is a varint, 1 eight bytes, 2 a varint of the length and so many bytes,
+5 four bytes. `dims` come one by one or packed into one field of bytes; `[0]` stands for a scalar. A tensor of more than
+512 MB is several values of the same tag, one behind the other. `crc_check=True` appends `crc_num` and ten bytes,
+big-endian: the CRC-32 of all before. An encrypted file is no message at all. """
 
 import binascii
 import math

@@ -18,7 +18,8 @@ def compare(network: str, shapes: dict, expected: dict) -> None:
     """Refuses tensors that are not those of a network, with all that differs: both are shapes by name."""
     missing, unexpected = expected.keys() - shapes.keys(), shapes.keys() - expected.keys()
     both = expected.keys() & shapes.keys()
-    other = [f"{name} {list(shapes[name])} for {list(expected[name])}" for name in both if shapes[name] != expected[name]]
+    other = [name for name in both if shapes[name] != expected[name]]
+    other = [f"{name} {list(shapes[name])} for {list(expected[name])}" for name in other]
     if not missing and not unexpected and not other:
         return
     lines = [f"these are not the tensors of {network}:"]

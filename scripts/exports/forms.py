@@ -25,13 +25,14 @@ def backbone(source: Source) -> dict[str, torch.Tensor]:
 
 
 def for_library(source: Source, library: str) -> dict[str, torch.Tensor]:
-    """Names of a library; of a classifier the trunk, for `load_state_dict(…, strict=False)` of a network with a head."""
+    """Names of a library; of a classifier the trunk, for `load_state_dict(…, strict=False)` of a network with a
+    head."""
     presets, prefix = LIBRARIES[library]
     if source.preset in presets:
         return joined(source.tensors, "_")
     if source.preset is not None:
         fits = [name for name, (known, _) in LIBRARIES.items() if source.preset in known]
-        found = f"expected --to {fits[0]}" if fits else "no other library has this network: --to timm gives its backbone"
+        found = f"expected --to {fits[0]}" if fits else "no library has this network: --to timm gives its backbone"
         raise Refused(f"{library} has no network of the preset {source.config['head']['preset']}: {found}")
     trunk = {}
     for name, value in backbone(source).items():

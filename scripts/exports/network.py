@@ -28,7 +28,7 @@ def built(source: Source) -> tuple[nn.Module, Callable[[nn.Module], nn.Module], 
 
         return of_mindspore.GhostNet(a, classes), itself, ["logits"]
     if a.mindspore:
-        raise Refused(f"{preset} on {a.name}: the originals of heads stand on timm's backbones, which has no such network")
+        raise Refused(f"{preset} on {a.name}: heads of other libraries stand on timm's backbones, which are others")
     from originals import of_timm
 
     if preset is None:

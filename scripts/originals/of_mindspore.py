@@ -1,10 +1,9 @@
 """The authors' GhostNetV2 in MindSpore, restated: `research/cv/ghostnetv2/src/ghostnetv2.py` of MindSpore's models.
 
-Cells have its names; tensors of norms have MindSpore's in `parameters`. Where it differs from PyTorch's release: channels
-are rounded up to a multiple of 4, a squeezed quarter is rounded down first; the gate is upsampled by mixing neighbours, with
-corners aligned (what `ops.interpolate` of MindSpore 1.8 and 1.9 does unless told otherwise); a hard sigmoid multiplies by
-0.16666667; nothing is cut after a concatenation. It asks for square inputs.
-"""
+Cells have its names; tensors of norms have MindSpore's in `parameters`. Where it differs from PyTorch's release:
+channels are rounded up to a multiple of 4, a squeezed quarter is rounded down first; the gate is upsampled by mixing
+neighbours, with corners aligned (what `ops.interpolate` of MindSpore 1.8 and 1.9 does unless told otherwise); a hard
+sigmoid multiplies by 0.16666667; nothing is cut after a concatenation. It asks for square inputs. """
 
 
 import numpy as np
@@ -20,7 +19,7 @@ TYPES = {np.dtype("float32"): "Float32", np.dtype("float16"): "Float16", np.dtyp
 
 
 class ConvUnit(nn.Module):
-    def __init__(self, inputs: int, outputs: int, kernel=1, stride: int = 1, groups: int = 1, relu: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel=1, stride=1, groups=1, relu=True) -> None:
         super().__init__()
         kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
         padding = tuple(side // 2 for side in kernel)

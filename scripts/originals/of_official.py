@@ -1,8 +1,7 @@
 """The authors' GhostNet V1, V2 and V3 in PyTorch, restated: huawei-noah's Efficient-AI-Backbones.
 
-`ghostnet_pytorch/ghostnet.py`, `ghostnetv2_pytorch/model/ghostnetv2_torch.py`, `ghostnetv3_pytorch/ghostnetv3.py`. Modules
-have their names, so that a state_dict of either loads into the other.
-"""
+`ghostnet_pytorch/ghostnet.py`, `ghostnetv2_pytorch/model/ghostnetv2_torch.py`, `ghostnetv3_pytorch/ghostnetv3.py`.
+Modules have their names, so that a state_dict of either loads into the other. """
 
 import importlib.util
 import sys

@@ -111,10 +111,10 @@ def timm(a: Architecture):
     return build
 
 
-def body(levels: tuple[int, ...], a=Architecture("v2", 100)) -> nn.Module:
+def body(levels: tuple[int, ...]) -> nn.Module:
     from originals import of_timm
 
-    return of_timm.features(a, levels)
+    return of_timm.features(Architecture("v2", 100), levels)
 
 
 def headed_fill(network: nn.Module) -> nn.Module:
@@ -232,7 +232,7 @@ def all_cases(code: Path | None = None) -> list[Case]:
         Case("timm", "GhostNetV2 1.3x", "model_best.pth.tar", timm(wide), save_script, **named[2]),
         Case("timm", "GhostNetV3 1.0x, fused", "ghostnetv3.pth", timm(fused), save_plain, **named[1]),
         Case("torchvision", "RetinaNet", "model_25.pth", torchvision("v1"), save_reference, DETECTED, "torchvision"),
-        Case("torchvision", "RetinaNet, old names", "old.pth", torchvision("v1"), save_old_names, DETECTED, "torchvision"),
+        Case("torchvision", "old RetinaNet", "old.pth", torchvision("v1"), save_old_names, DETECTED, "torchvision"),
         Case("torchvision", "RetinaNet v2", "v2.pth", torchvision("v2"), save_plain, DETECTED, "torchvision-v2"),
         Case("mmdet", "RetinaNet", "epoch_12.pth", mmdet_retinanet, save_mmengine, DETECTED, "mmdet"),
         Case("mmdet", "YOLOv3", "epoch_30.pth", mmdet_yolov3, save_mmengine, DETECTED, "yolov3"),

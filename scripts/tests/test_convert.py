@@ -11,7 +11,7 @@ try:
     from safetensors.torch import load_file
 
     import convert
-    from converters import folder, ghostnet, of_mindspore, of_mmdet, of_mmseg, of_smp, of_torchvision, pickled, protobuf
+    from converters import folder, ghostnet, of_mindspore, of_mmdet, of_mmseg, of_smp, of_torchvision, protobuf
     from converters.network import Converted
     from converters.refusal import Refused
     from tests import files
@@ -126,10 +126,15 @@ class Files(unittest.TestCase):
         state["classifier.weight"] = torch.zeros(3, 7)
         torch.save(state, self.file)
         text = self.refused()
-        for expected in ("1 missing: conv_head.bias", "1 unexpected: conv_haed.bias", "classifier.weight [3, 7] for [3, 1280]"):
-            self.assertIn(expected, text)
-        for source in ("torchvision", "mmdet", "mmseg", "smp"):
-            self.assertIn("conv_stem", self.refused(source) + " conv_stem")
+        self.assertIn("1 missing: conv_head.bias", text)
+        self.assertIn("1 unexpected: conv_haed.bias", text)
+        self.assertIn("classifier.weight [3, 7] for [3, 1280]", text)
+        for source, expected in (
+            ("torchvision", "no head.classification_head"), ("mmdet", "no backbone.timm_model.*"),
+            ("mmseg", "found no decode_head"), ("smp", "expected decoder.seg_blocks.*"),
+            ("mindspore", "leave --from out"),
+        ):
+            self.assertIn(expected, self.refused(source))
         torch.save({"a": torch.zeros(2), "b": [1, 2]}, self.file)
         self.assertIn("something else too: b", self.refused())
         torch.save({"layer.weight": torch.zeros(2)}, self.file)
