@@ -11,6 +11,8 @@ Sources (`--from`; without it, names and form of the file tell):
   mmseg        mmsegmentation's FPN and DeepLabV3 around timm's backbone
   smp          segmentation_models_pytorch's FPN with a tu-ghostnet encoder
 
+GhostNet V1 of the authors can't be told from timm's; named `official`, its pictures are resized bilinearly, as theirs.
+
 Nothing in a file is run. A file of another network is refused with the names that differ, and the folder appears whole
 or not at all. The exit code is 0, 1 for a file that can't be converted, 2 for wrong arguments.
 
@@ -44,10 +46,10 @@ def told(tensors: dict) -> str:
 def converted(file: Path, source: str | None, preset: str | None) -> tuple[str, Converted]:
     """The source of a file, and what it becomes."""
     try:
-        torchs = pickled.is_torch_file(file)
+        torchs, mindspores = pickled.is_torch_file(file), protobuf.is_checkpoint(file)
     except OSError as error:
         raise Refused(f"{file}: {error.strerror or error}") from None
-    if source == "mindspore" or (source is None and not torchs and file.suffix == ".ckpt"):
+    if source == "mindspore" or (source is None and mindspores):
         if torchs:
             raise Refused(f"{file}: a file of torch.save or safetensors, not of MindSpore: leave --from out")
         source, tensors, names = "mindspore", protobuf.read(file), None

@@ -5,9 +5,9 @@ The classifier and the Semantic FPN that ship, a `lite` detector, and one networ
 formula: each is run by its program on a sample picture (`--dump`), exported by export.py, and run by ONNX Runtime on
 the same input. One line for each on standard output; the exit code is 1 if one differs, or could not be tried.
 
-Command: python scripts/prove_exports.py       (versions in requirements.txt, -heads.txt; onnx, onnxruntime and
-onnxscript of
-                                                requirements-peers.txt)
+Needs requirements.txt and requirements-heads.txt, and onnx, onnxruntime and onnxscript of requirements-peers.txt.
+
+Command: python scripts/prove_exports.py
          python scripts/prove_exports.py --programs target/release/examples
 """
 

@@ -107,6 +107,13 @@ def value(data: memoryview) -> tuple[str, tuple[list[int], str, memoryview] | No
     return tag, found
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as a message with a tensor of floating-point numbers does."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    return start.startswith(b"\x0a") and any(kind.encode() in start for kind in TYPES if kind.startswith("Float"))
+
+
 def body(path: Path, data: bytes) -> bytes:
     """The message without its checksum, which is compared."""
     end = len(data) - DIGITS
