@@ -16,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from converters.refusal import Refused
 
 ZIP = b"PK"
+# The weights-only unpickler of older versions could be made to run code (CVE-2025-32434).
+OLDEST = (2, 6)
 # What training scripts wrap around weights, averages first: those are what they score.
 CONTAINERS = ("state_dict_ema", "ema_state_dict", "state_dict", "model")
 # What wraps around a whole network in training.
@@ -76,6 +78,9 @@ def content_of(path: Path):
         check_zip(path)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}") from None
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST:
+        raise Refused(f"torch {torch.__version__}: expected 2.6 or later, which reads weights without running anything")
     stand_ins = [(Bystander, name) for name in BYSTANDERS]
     try:
         with torch.serialization.safe_globals(stand_ins):
