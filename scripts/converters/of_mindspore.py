@@ -16,7 +16,7 @@ NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "movin
 # What MindSpore's optimisers and loops leave beside weights.
 TRAINING = ("moments.", "moment1.", "moment2.", "accum.", "stat.", "ms.", "mg.", "mom.")
 COUNTERS = {
-    "learning_rate", "momentum", "global_step", "epoch_num", "step_num", "batch_num", "scale_sense", "loss_scale",
+    "learning_rate", "lr", "momentum", "global_step", "epoch_num", "step_num", "batch_num", "scale_sense", "loss_scale",
     "current_iterator_step", "last_overflow_iterator_step", "beta1_power", "beta2_power",
 }
 PLACES = [f"{stage}.{index}" for stage, rows in enumerate(ghostnet.STAGES) for index in range(len(rows))] + ["9.0"]
@@ -36,7 +36,7 @@ def timms_name(name: str) -> str:
     cell = re.sub(r"\.dw\.conv$", ".conv_dw", cell)
     cell = re.sub(r"\.dw\.bn$", ".bn_dw", cell)
     cell = re.sub(r"^blocks\.9\.0\.bn$", "blocks.9.0.bn1", cell)
-    return f"{cell}.{last}"
+    return f"{cell}.{last}" if cell else last
 
 
 def weights(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:

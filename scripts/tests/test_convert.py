@@ -214,6 +214,17 @@ class MindSpore(unittest.TestCase):
         for name, array in arrays.items():
             np.testing.assert_array_equal(found.tensors[of_mindspore.timms_name(name)].numpy(), array)
 
+    def test_a_file_that_mindspore_wrote(self):
+        # MindSpore 2.10: save_checkpoint([…], crc_check=True, append_dict={"note": "text", "lr": 0.5}).
+        written = Path(__file__).resolve().parent / "fixtures" / "mindspore-2.10.ckpt"
+        self.assertTrue(protobuf.is_checkpoint(written))
+        found, a = protobuf.read(written), np.arange(6, dtype=np.float32).reshape(2, 3)
+        self.assertEqual(found.keys(), {"bn1.gamma", "half", "epoch_num", "lr"})
+        np.testing.assert_array_equal(found["bn1.gamma"], a)
+        np.testing.assert_array_equal(found["half"], a.astype(np.float16))
+        self.assertEqual((found["epoch_num"].shape, found["epoch_num"].item()), ((), 7))
+        self.assertEqual(of_mindspore.weights(found).keys(), {"bn1.weight", "half"})
+
     def test_forms_of_the_message(self):
         import binascii
 
