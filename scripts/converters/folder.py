@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from converters.network import Converted
@@ -34,8 +35,8 @@ def whole(out: Path):
         if out.exists():
             out.rmdir()
         os.rename(unfinished, out)
-    except OSError as error:
-        raise Refused(f"{out}: {error.strerror or error}") from None
+    except (OSError, SafetensorError) as error:
+        raise Refused(f"{out}: {getattr(error, 'strerror', None) or error}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
