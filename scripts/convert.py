@@ -1,85 +1,84 @@
 #!/usr/bin/env python3
-"""A PyTorch checkpoint of a GhostNet as a folder that this project, and timm, load: safetensors and config.json.
+"""A checkpoint of another framework as a folder that this project loads: model.safetensors and config.json.
 
-Takes what `torch.save` wrote, zipped or not, of timm's GhostNets or of the authors' own release (`ck_ghostnetv2_10.pth.tar`,
-`state_dict_73.98.pth`, `ghostnetv3-1.0.pth.tar`), whose names are timm's but for V3's `bn.`. Only tensors are unpickled
-(`weights_only=True`), so that no code of the file runs. A file of another network is refused with the names that differ.
+Sources (`--from`; without it, names and form of the file tell):
+  official     the authors' GhostNet V1, V2 and V3 in PyTorch: state_dict_73.98.pth, ck_ghostnetv2_10.pth.tar,
+               ghostnetv3-1.0.pth.tar
+  mindspore    the authors' GhostNetV2 in MindSpore: ghostnetv2_1x.ckpt
+  timm         classifiers of timm
+  torchvision  torchvision's RetinaNet of both versions around timm's backbone, old and new names
+  mmdet        mmdetection's RetinaNet and YOLOv3 around timm's backbone
+  mmseg        mmsegmentation's FPN and DeepLabV3 around timm's backbone
+  smp          segmentation_models_pytorch's FPN with a tu-ghostnet encoder
 
-Command: python scripts/convert.py FILE --out FOLDER [--architecture ghostnetv2_100]
+GhostNet V1 of the authors can't be told from timm's; named `official`, its pictures are resized bilinearly, as theirs.
+
+Nothing in a file is run. A file of another network is refused with the names that differ, and the folder appears whole
+or not at all. The exit code is 0, 1 for a file that can't be converted, 2 for wrong arguments.
+
+Command: python scripts/convert.py [--from SOURCE] FILE --out FOLDER
 """
 
 import argparse
-import json
-import pickle
-import re
+import importlib
 import sys
 from pathlib import Path
 
-import timm
-import torch
-from safetensors.torch import save_file
+from converters import folder, pickled, protobuf
+from converters.network import Converted
+from converters.refusal import Refused
 
-CONTAINERS = ("state_dict_ema", "state_dict", "model")
+SOURCES = ("official", "mindspore", "timm", "torchvision", "mmdet", "mmseg", "smp")
+# What the names of only one source have.
+TELLING = (
+    ("decode_head.", "mmseg"), ("bbox_head.", "mmdet"), ("backbone.body.", "torchvision"), ("encoder.", "smp"),
+)
 
 
-def state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The named tensors of a checkpoint, taken out of what training scripts wrap around them."""
+def told(tensors: dict) -> str:
+    """The source whose names these are."""
+    for start, source in TELLING:
+        if any(name.startswith(start) for name in tensors):
+            return source
+    return "official" if any("_rpr_" in name and ".bn." in name for name in tensors) else "timm"
+
+
+def converted(file: Path, source: str | None, preset: str | None) -> tuple[str, Converted]:
+    """The source of a file, and what it becomes."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        torchs, mindspores = pickled.is_torch_file(file), protobuf.is_checkpoint(file)
     except OSError as error:
-        sys.exit(str(error))
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
-        # torch's own message advises to load it all the same, which is what would run code.
-        sys.exit(f"{path}: damaged, or holds objects beside tensors, which could run code: refused")
-    for key in CONTAINERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        sys.exit(f"{path}: expected named tensors, found {type(content).__name__} with something else")
-    return content
-
-
-def timms_name(name: str) -> str:
-    """The authors' name of a tensor as timm has it."""
-    name = name.removeprefix("module.")
-    return re.sub(r"(rpr_\w+(?:\.\d+)?)\.bn\.", r"\1.bn1.", name)
-
-
-def architecture(tensors: dict[str, torch.Tensor]) -> str:
-    """The registered model that has just these tensors."""
-    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    classes = len(tensors["classifier.weight"]) if "classifier.weight" in tensors else 0
-    names = timm.list_models("ghostnet*")
-    for name in names:
-        model = timm.create_model(name, num_classes=classes)
-        if {key: tuple(value.shape) for key, value in model.state_dict().items()} == shapes:
-            return name
-    sys.exit(f"these are not the tensors of any of {', '.join(names)}: name the nearest with --architecture")
+        raise Refused(f"{file}: {error.strerror or error}") from None
+    if source == "mindspore" or (source is None and mindspores):
+        if torchs:
+            raise Refused(f"{file}: a file of torch.save or safetensors, not of MindSpore: leave --from out")
+        source, tensors, names = "mindspore", protobuf.read(file), None
+    else:
+        tensors, names = pickled.read(file)
+        source = source or told(tensors)
+    if preset and source not in ("mmdet", "mmseg"):
+        raise Refused(f"--preset {preset}: the weights of {source} tell it: leave it out")
+    try:
+        return source, importlib.import_module(f"converters.of_{source}").convert(tensors, names, preset)
+    except Refused as refusal:
+        raise Refused(f"{file}: as a checkpoint of {source}: {refusal}") from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
-    parser.add_argument("--architecture", help="timm's name of the network (default: told from the tensors)")
+    parser.add_argument("--from", dest="source", choices=SOURCES, help="whose file it is (default: told from it)")
+    parser.add_argument("--preset", help="what weights do not tell: yolov3 or yolov3-320, deeplabv3 or deeplabv3-d16")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write to: new, or empty")
     args = parser.parse_args()
-
-    # Counters of op counters (`total_ops`) are no weights.
-    found = {timms_name(name): value for name, value in state_dict(args.file).items() if "total_" not in name}
-    name = args.architecture or architecture(found)
-    classes = len(found["classifier.weight"]) if "classifier.weight" in found else 0
-    model = timm.create_model(name, num_classes=classes)
-    missing, unexpected = model.load_state_dict(found, strict=False)
-    if missing or unexpected:
-        sys.exit(f"{args.file} is no {name}:\n  missing: {missing}\n  unexpected: {unexpected}")
-
-    args.out.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in sorted(found.items())}, args.out / "model.safetensors",
-              metadata={"format": "pt"})
-    config = {"architecture": name, "num_classes": classes,
-              "pretrained_cfg": {**model.pretrained_cfg, "num_classes": classes}}
-    (args.out / "config.json").write_text(json.dumps(config, indent=2, default=list) + "\n", encoding="utf-8")
-    print(f"{name}, {classes} classes: {args.out}")
+    try:
+        source, result = converted(args.file, args.source, args.preset)
+        folder.write(args.out, result)
+    except Refused as refusal:
+        sys.exit(str(refusal))
+    network = result.config["head"]["preset"] + " on " if "head" in result.config else ""
+    network += result.config["architecture"]
+    print(f"{source}: {network}, {result.config['num_classes']} classes: {args.out}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,25 @@ pub enum Version {
     V3,
 }
 
+/// Whose network the table is built as. Names of tensors are the same for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Release {
+    /// The authors' in PyTorch, which timm has too.
+    #[default]
+    PyTorch,
+    /// The authors' of GhostNetV2 in MindSpore: channels are rounded up, a quarter of a count is
+    /// rounded down before, and DFC attention is upsampled by mixing neighbours, corners aligned.
+    ///
+    /// # Source
+    /// `research/cv/ghostnetv2/src/ghostnetv2.py` of MindSpore's models, whose `ops.interpolate`
+    /// of 2022 aligns corners unless it is told otherwise. It asks for square inputs; here others
+    /// are upsampled in the same manner.
+    MindSpore,
+}
+
+/// Before the name of a configuration of MindSpore's.
+const MINDSPORE: &str = "mindspore_";
+
 /// One bottleneck of the table, at width 1.0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
@@ -77,6 +96,8 @@ pub const MIN_SIDE: usize = 33;
 pub struct Config {
     /// Which paper's blocks.
     pub version: Version,
+    /// Whose network of them.
+    pub release: Release,
     /// Channel multiplier. Published: 0.5, 1.0, 1.3, 1.6; any from 0.05 to 16 works.
     pub width: f64,
     /// Channels of the input, 3 for RGB.
@@ -93,7 +114,9 @@ impl Config {
     /// A version at a width, with the defaults of the published checkpoints.
     pub fn new(version: Version, width: f64) -> Self {
         let convolution = ConvAlgorithm::default();
-        Self { version, width, in_channels: 3, reparameterized: false, dropout: 0.2, convolution }
+        let release = Release::PyTorch;
+        let (in_channels, reparameterized, dropout) = (3, false, 0.2);
+        Self { version, release, width, in_channels, reparameterized, dropout, convolution }
     }
 
     /// GhostNet at a width: published at 0.5, 1.0 and 1.3.
@@ -111,8 +134,14 @@ impl Config {
         Self::new(Version::V3, width)
     }
 
+    /// GhostNetV2 as MindSpore has it, at a width: published at 1.0.
+    pub fn mindspore(width: f64) -> Self {
+        Self { release: Release::MindSpore, ..Self::v2(width) }
+    }
+
     /// The configuration that timm's model name stands for: `ghostnet_100`, `ghostnetv2_130`,
     /// `ghostnetv3_050`; the number is the width in hundredths, so `ghostnetv2_075` is one too.
+    /// `mindspore_ghostnetv2_100` is MindSpore's, which timm does not have.
     ///
     /// # Example
     /// ```
@@ -121,6 +150,11 @@ impl Config {
     /// assert_eq!(Config::from_name("resnet50"), None);
     /// ```
     pub fn from_name(name: &str) -> Option<Self> {
+        if let Some(name) = name.strip_prefix(MINDSPORE) {
+            let config = Self::from_name(name).filter(|config| config.version == Version::V2)?;
+            let first = config.release == Release::PyTorch;
+            return first.then_some(Self { release: Release::MindSpore, ..config });
+        }
         let (family, hundredths) = name.rsplit_once('_')?;
         let version = match family {
             "ghostnet" => Version::V1,
@@ -142,13 +176,18 @@ impl Config {
             Version::V2 => "ghostnetv2",
             Version::V3 => "ghostnetv3",
         };
-        format!("{family}_{:03.0}", self.width * 100.0)
+        let release = match self.release {
+            Release::PyTorch => "",
+            Release::MindSpore => MINDSPORE,
+        };
+        format!("{release}{family}_{:03.0}", self.width * 100.0)
     }
 
     /// Refuses what no network can be built from.
     ///
     /// # Errors
-    /// A width outside 0.05 to 16 (also NaN), or no input channels.
+    /// A width outside 0.05 to 16 (also NaN), no input channels, or another version than
+    /// GhostNetV2 in MindSpore's release.
     pub fn check(&self) -> Result<()> {
         if !(0.05..=16.0).contains(&self.width) {
             bail!("width {} is out of range: expected 0.05 to 16", self.width)
@@ -156,18 +195,41 @@ impl Config {
         if self.in_channels == 0 {
             bail!("in_channels is 0: expected at least 1, 3 for RGB")
         }
+        if self.release == Release::MindSpore && self.version != Version::V2 {
+            bail!("{}: MindSpore's release is of GhostNetV2 only", self.name())
+        }
         Ok(())
     }
 
     /// A channel count of the table at this width.
     pub(crate) fn channels(&self, at_width_1: usize) -> usize {
-        make_divisible(at_width_1 as f64 * self.width)
+        let exact = at_width_1 as f64 * self.width;
+        match self.release {
+            Release::PyTorch => make_divisible(exact),
+            Release::MindSpore => rounded_up(exact),
+        }
+    }
+
+    /// Channels between the two layers of squeeze-and-excitation.
+    pub(crate) fn squeezed(&self, channels: usize, ratio: f64) -> usize {
+        let exact = channels as f64 * ratio;
+        match self.release {
+            Release::PyTorch => make_divisible(exact),
+            Release::MindSpore => rounded_up(exact.floor()),
+        }
     }
 }
 
+/// All channel counts are multiples of it.
+const DIVISOR: usize = 4;
+
+/// Rounds up to a multiple of 4.
+fn rounded_up(v: f64) -> usize {
+    (v / DIVISOR as f64).ceil() as usize * DIVISOR
+}
+
 /// Rounds to the nearest multiple of 4 (at least 4), but never below 90 % of `v`.
-pub(crate) fn make_divisible(v: f64) -> usize {
-    const DIVISOR: usize = 4;
+fn make_divisible(v: f64) -> usize {
     let rounded = ((v + DIVISOR as f64 / 2.0) as usize / DIVISOR * DIVISOR).max(DIVISOR);
     if (rounded as f64) < 0.9 * v { rounded + DIVISOR } else { rounded }
 }
@@ -188,10 +250,28 @@ mod tests {
     }
 
     #[test]
+    fn mindspores_channels_are_rounded_up() {
+        // Its _make_divisible is int(ceil(x / 4) * 4), and squeeze-and-excitation has a quarter of
+        // the channels, rounded down first.
+        let channels = |width| [16, 24, 40, 80].map(|c| Config::mindspore(width).channels(c));
+        assert_eq!(channels(1.0), [16, 24, 40, 80]);
+        assert_eq!(channels(0.9), [16, 24, 36, 72]);
+        assert_eq!(channels(0.8), [16, 20, 32, 64]);
+        let squeezed = |config: Config| [68, 72, 120].map(|c| config.squeezed(c, 0.25));
+        assert_eq!(squeezed(Config::mindspore(1.0)), [20, 20, 32]);
+        assert_eq!(squeezed(Config::v2(1.0)), [16, 20, 32]);
+    }
+
+    #[test]
     fn names_round_trip() {
-        for name in
-            ["ghostnet_050", "ghostnet_130", "ghostnetv2_160", "ghostnetv3_100", "ghostnetv2_075"]
-        {
+        for name in [
+            "ghostnet_050",
+            "ghostnet_130",
+            "ghostnetv2_160",
+            "ghostnetv3_100",
+            "ghostnetv2_075",
+            "mindspore_ghostnetv2_100",
+        ] {
             assert_eq!(Config::from_name(name).unwrap().name(), name);
         }
         for wrong in [
@@ -200,6 +280,8 @@ mod tests {
             "ghostnetv2_000",
             "ghostnetv4_100",
             "ghostnetv2_1x0",
+            "mindspore_ghostnet_100",
+            "mindspore_mindspore_ghostnetv2_100",
             "",
         ] {
             assert_eq!(Config::from_name(wrong), None, "{wrong}");

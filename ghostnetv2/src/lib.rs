@@ -29,7 +29,7 @@ pub mod training;
 pub mod weights;
 
 pub use batch_norm::BatchNorm2d;
-pub use config::{Config, MIN_SIDE, Version};
+pub use config::{Config, MIN_SIDE, Release, Version};
 pub use engine::plan::{Calibration, PlanOptions, Precision, Timings};
 pub use error::{Error, Mismatch};
 pub use model::{

@@ -5,7 +5,10 @@ import torch
 from torch import nn
 
 import formula
+from converters.ghostnet import Architecture
 
+# The narrowest backbone that the fixtures have.
+NARROW = Architecture("v2", 25)
 # Height and width of the two pictures of a batch.
 PICTURES = ((70, 101), (53, 64))
 # Objects of the first picture, in its own pixels: left, top, right, bottom, class. The second has none.

@@ -2,16 +2,16 @@
 
 import numpy as np
 import torch
-from timm.models.ghostnet import _create_ghostnet
-from torch import nn
 
-from . import inputs, openmmlab, stored  # noqa: F401, the wheel needs its stand-ins first
+from originals import of_timm
+from originals.of_mmdet import RetinaNet
+
+from . import inputs, stored
+from .inputs import NARROW
 
 import mmcv
 from mmdet.models.dense_heads.retina_head import RetinaHead
-from mmdet.models.necks.fpn import FPN
 from mmdet.structures.bbox import scale_boxes  # noqa: F401, registers the box types
-from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 CLASSES = 80
@@ -34,40 +34,8 @@ GRADIENTS = (
 )
 
 
-class Detector(nn.Module):
-    """`configs/_base_/models/retinanet_r50_fpn.py` with another backbone and 32 channels."""
-
-    def __init__(self):
-        super().__init__()
-        self.backbone = nn.Module()
-        self.backbone.timm_model = _create_ghostnet(
-            "ghostnetv2_100", width=0.25, version="v2", features_only=True, out_indices=(1, 2, 3, 4)
-        )
-        widths = self.backbone.timm_model.feature_info.channels()
-        self.neck = FPN(widths, CHANNELS, 5, start_level=1, add_extra_convs="on_input")
-        self.bbox_head = RetinaHead(
-            CLASSES, CHANNELS, stacked_convs=4, feat_channels=CHANNELS,
-            anchor_generator=dict(
-                type="AnchorGenerator", octave_base_scale=4, scales_per_octave=3, ratios=[0.5, 1.0, 2.0],
-                strides=[8, 16, 32, 64, 128],
-            ),
-            bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=[1.0] * 4),
-            loss_cls=dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-            loss_bbox=dict(type="L1Loss", loss_weight=1.0),
-            train_cfg=ConfigDict(
-                assigner=dict(
-                    type="MaxIoUAssigner", pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0, ignore_iof_thr=-1
-                ),
-                sampler=dict(type="PseudoSampler"), allowed_border=-1, pos_weight=-1, debug=False,
-            ),
-            test_cfg=ConfigDict(
-                nms_pre=1000, min_bbox_size=0, score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5),
-                max_per_img=100,
-            ),
-        )
-
-    def forward(self, x):
-        return self.bbox_head(self.neck(self.backbone.timm_model(x)))
+def network() -> RetinaNet:
+    return inputs.fill(RetinaNet(of_timm.features(NARROW, (1, 2, 3, 4)), CLASSES, CHANNELS), CLASS_GAIN)
 
 
 def batch(dtype: torch.dtype) -> tuple[torch.Tensor, list[dict]]:
@@ -107,21 +75,21 @@ def summed(losses: dict) -> torch.Tensor:
 
 def whole() -> dict:
     """Input, raw outputs and detections; losses and gradients with one picture full and one empty."""
-    model, exact, kept = inputs.fill(Detector(), CLASS_GAIN), inputs.fill(Detector(), CLASS_GAIN).double(), {}
+    model, exact, kept = network(), network().double(), {}
     kept["class_gain"] = np.array([CLASS_GAIN], dtype=np.float32)
     found, gradients, losses = [], [], []
-    for network, dtype in ((model, torch.float32), (exact, torch.float64)):
+    for detector, dtype in ((model, torch.float32), (exact, torch.float64)):
         pixels, metas = batch(dtype)
-        logits, deltas = network(pixels)
+        logits, deltas = detector(pixels)
         truth = [ground_truth(metas[0], False, dtype), ground_truth(metas[1], True, dtype)]
-        loss = summed(network.bbox_head.loss_by_feat(logits, deltas, truth, metas))
+        loss = summed(detector.bbox_head.loss_by_feat(logits, deltas, truth, metas))
         loss.sum().backward()
         losses.append(loss.detach())
-        parameters = dict(network.named_parameters())
+        parameters = dict(detector.named_parameters())
         gradients.append({name: parameters[name].grad for name in GRADIENTS})
         with torch.no_grad():
-            found.append(detected(network.bbox_head, logits, deltas, metas, True))
-        if network is model:
+            found.append(detected(detector.bbox_head, logits, deltas, metas, True))
+        if detector is model:
             stored.keep(kept, "pixels", pixels, SAMPLES)
             kept["sizes"] = np.array([m["img_shape"] for m in metas], dtype=np.int64)
             for i, (l, d) in enumerate(zip(logits, deltas, strict=True)):
@@ -142,7 +110,7 @@ def whole() -> dict:
 def heads(kept: dict) -> None:
     """Detections and losses from raw outputs that are the same to the bit here and there."""
     cells = ((8, 12), (4, 6), (2, 3), (1, 2), (1, 1))
-    head = Detector().bbox_head
+    head = network().bbox_head
     anchors = head.prior_generator.grid_priors([torch.Size(c) for c in cells], device="cpu")
     stored.keep(kept, "mmdet/anchors", torch.cat(anchors), 1024)
 

@@ -2,16 +2,16 @@
 
 import numpy as np
 import torch
-from timm.models.ghostnet import _create_ghostnet
-from torch import nn
 
-from . import openmmlab, segmented  # noqa: F401, the wheels need their stand-ins first
+from originals import of_timm
+from originals.of_mmseg import SemanticFpn
+
+from . import segmented
+from .inputs import NARROW
 
 import mmcv
 from mmengine.config import ConfigDict
-from mmseg.models.decode_heads import FPNHead
 from mmseg.models.losses import CrossEntropyLoss
-from mmseg.models.necks import FPN
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.models.utils import resize
 
@@ -22,26 +22,12 @@ PYRAMID, CHANNELS = 32, 16
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
-class Segmentor(nn.Module):
-    """`configs/_base_/models/fpn_r50.py` with another backbone and fewer channels."""
+class Segmentor(SemanticFpn):
+    """The network with what `slide_inference` asks of its segmentor."""
 
     def __init__(self):
-        super().__init__()
-        self.backbone = nn.Module()
-        self.backbone.timm_model = _create_ghostnet(
-            "ghostnetv2_100", width=0.25, version="v2", features_only=True, out_indices=(1, 2, 3, 4)
-        )
-        self.neck = FPN(self.backbone.timm_model.feature_info.channels(), PYRAMID, 4)
-        self.decode_head = FPNHead(
-            in_channels=[PYRAMID] * 4, in_index=[0, 1, 2, 3], feature_strides=[4, 8, 16, 32], channels=CHANNELS,
-            dropout_ratio=0.1, num_classes=CLASSES, norm_cfg=dict(type="BN", requires_grad=True), align_corners=False,
-            loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
-        )
-        # What `slide_inference` asks of its segmentor.
+        super().__init__(of_timm.features(NARROW, (1, 2, 3, 4)), CLASSES, PYRAMID, CHANNELS)
         self.test_cfg, self.out_channels = ConfigDict(mode="slide", crop_size=WINDOW, stride=STEP), CLASSES
-
-    def forward(self, x):
-        return self.decode_head(self.neck(self.backbone.timm_model(x)))
 
     def encode_decode(self, x, _):
         return resize(self(x), size=x.shape[2:], mode="bilinear", align_corners=False)

@@ -1,10 +1,12 @@
 """segmentation_models_pytorch's FPN on timm's GhostNetV2 1.0x."""
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
 from PIL import Image
 from torch.nn import functional as F
+
+from converters.ghostnet import Architecture
+from originals.of_smp import Quarter, fpn
 
 from . import segmented
 
@@ -14,8 +16,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def network() -> torch.nn.Module:
-    model = smp.FPN("tu-ghostnetv2_100", encoder_weights=None, classes=CLASSES)
-    return segmented.fill(model)
+    return segmented.fill(fpn(Architecture("v2", 100), CLASSES))
 
 
 def pixels(picture: np.ndarray, dtype: torch.dtype) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -37,7 +38,7 @@ def whole() -> dict:
         model = network().to(dtype)
         x, (h, w) = pixels(picture, dtype)
         with torch.no_grad():
-            quarter = model.segmentation_head[0](model.decoder(model.encoder(x)))
+            quarter = Quarter(model)(x)
             full = model(x)
             shown = F.interpolate(full[:, :, :h, :w], size=picture.shape[:2], mode="bilinear", align_corners=False)
         labels.append(shown.argmax(1)[0])

@@ -1,20 +1,18 @@
 """torchvision's RetinaNet around timm's narrowest GhostNetV2."""
 
-from collections import OrderedDict
-from functools import partial
-
 import numpy as np
 import torch
-from timm.models.ghostnet import _create_ghostnet
-from torch import nn
-from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead, _default_anchorgen
-from torchvision.ops import FeaturePyramidNetwork
+from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.ops.boxes import _batched_nms_vanilla
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from originals import of_timm
+from originals.of_torchvision import retinanet
 
 from . import inputs, stored
+from .inputs import NARROW
 
 CLASSES = 91
+WIDTHS = {"v1": 32, "v2": 128}
 MIN_SIZE, MAX_SIZE = 96, 160
 SAMPLES = 256
 # How far class scores are spread: group norms do that too.
@@ -38,35 +36,10 @@ GRADIENTS = (
 )
 
 
-class Backbone(nn.Module):
-    """timm's feature maps under a pyramid, as torchvision's BackboneWithFPN has it."""
-
-    def __init__(self, channels: int, extra_from: str):
-        super().__init__()
-        self.body = _create_ghostnet(
-            "ghostnetv2_100", width=0.25, version="v2", features_only=True, out_indices=(2, 3, 4)
-        )
-        widths = self.body.feature_info.channels()
-        extra = LastLevelP6P7(channels if extra_from == "p5" else widths[-1], channels)
-        self.fpn = FeaturePyramidNetwork(widths, channels, extra_blocks=extra)
-        self.out_channels = channels
-
-    def forward(self, x):
-        maps = OrderedDict((str(i), m) for i, m in enumerate(self.body(x)))
-        return self.fpn(maps)
-
-
 def network(version: str) -> RetinaNet:
-    """v1 is built as retinanet_resnet50_fpn, v2 as retinanet_resnet50_fpn_v2, 32 and 128 channels wide."""
-    if version == "v1":
-        model = RetinaNet(Backbone(32, "p5"), CLASSES, min_size=MIN_SIZE, max_size=MAX_SIZE)
-    else:
-        head = RetinaNetHead(128, 9, CLASSES, norm_layer=partial(nn.GroupNorm, 32))
-        head.regression_head._loss_type = "giou"
-        model = RetinaNet(
-            Backbone(128, "c5"), CLASSES, min_size=MIN_SIZE, max_size=MAX_SIZE,
-            anchor_generator=_default_anchorgen(), head=head,
-        )
+    """v1 is 32 channels wide, v2 128."""
+    body = of_timm.features(NARROW, (2, 3, 4))
+    model = retinanet(version, body, CLASSES, WIDTHS[version], min_size=MIN_SIZE, max_size=MAX_SIZE)
     return inputs.fill(model, CLASS_GAINS[version])
 
 

@@ -2,51 +2,20 @@
 
 import numpy as np
 import torch
-from timm.models.ghostnet import _create_ghostnet
-from torch import nn
 
-from . import inputs, of_mmdet, openmmlab, stored  # noqa: F401, the wheel needs its stand-ins first
+from originals import of_timm
+from originals.of_mmdet import YoloV3
+
+from . import inputs, of_mmdet, stored
+from .inputs import NARROW
 
 from mmdet.models.dense_heads.yolo_head import YOLOV3Head
-from mmdet.models.necks.yolo_neck import YOLOV3Neck
-from mmengine.config import ConfigDict
 
+CLASSES = 80
 SIDE = 160
 SAMPLES = 1024
-CHANNELS = [96, 96, 96]
 # On the weights of the raw outputs, which otherwise hardly differ.
 GAIN = 16.0
-
-
-class Detector(nn.Module):
-    """`configs/yolo/yolov3_mobilenetv2_8xb24-ms-416-300e_coco.py` with another backbone."""
-
-    def __init__(self):
-        super().__init__()
-        self.backbone = nn.Module()
-        self.backbone.timm_model = _create_ghostnet(
-            "ghostnetv2_100", width=0.25, version="v2", features_only=True, out_indices=(2, 3, 4)
-        )
-        widths = self.backbone.timm_model.feature_info.channels()
-        self.neck = YOLOV3Neck(3, widths[::-1], CHANNELS)
-        self.bbox_head = YOLOV3Head(
-            80, CHANNELS, CHANNELS,
-            anchor_generator=dict(
-                type="YOLOAnchorGenerator",
-                base_sizes=[
-                    [(116, 90), (156, 198), (373, 326)], [(30, 61), (62, 45), (59, 119)], [(10, 13), (16, 30), (33, 23)]
-                ],
-                strides=[32, 16, 8],
-            ),
-            bbox_coder=dict(type="YOLOBBoxCoder"), featmap_strides=[32, 16, 8],
-            test_cfg=ConfigDict(
-                nms_pre=1000, min_bbox_size=0, score_thr=0.05, conf_thr=0.005,
-                nms=dict(type="nms", iou_threshold=0.45), max_per_img=100,
-            ),
-        )
-
-    def forward(self, x):
-        return self.bbox_head(self.neck(self.backbone.timm_model(x)))[0]
 
 
 def batch(dtype: torch.dtype) -> tuple[torch.Tensor, list[dict]]:
@@ -68,7 +37,7 @@ def whole() -> dict:
     """Input, raw outputs and detections."""
     kept, found, raw = {"gain": np.array([GAIN], dtype=np.float32)}, [], []
     for dtype in (torch.float32, torch.float64):
-        network = inputs.fill(Detector(), 1.0)
+        network = inputs.fill(YoloV3(of_timm.features(NARROW, (2, 3, 4)), CLASSES), 1.0)
         for conv in network.bbox_head.convs_pred:
             conv.weight.data *= GAIN
         network.to(dtype)

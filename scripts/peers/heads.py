@@ -17,11 +17,11 @@ SCORES = 0.35
 
 
 class Trunk(nn.Module):
-    """timm's network up to the last of the stages `taps`, whose maps it gives."""
+    """timm's network up to the last of the stages `taps`, whose maps it gives; `whole` in place of the usual one."""
 
-    def __init__(self, taps: tuple[int, ...]) -> None:
+    def __init__(self, taps: tuple[int, ...], whole: nn.Module | None = None) -> None:
         super().__init__()
-        whole = timm.create_model(BACKBONE, pretrained=False)
+        whole = timm.create_model(BACKBONE, pretrained=False) if whole is None else whole
         self.conv_stem, self.bn1, self.blocks = whole.conv_stem, whole.bn1, whole.blocks[: taps[-1] + 1]
         self.taps = taps
 
@@ -35,7 +35,7 @@ class Trunk(nn.Module):
 
     def channels(self) -> list[int]:
         with torch.no_grad():
-            return [found.shape[1] for found in self.eval()(torch.zeros(1, 3, 64, 64))]
+            return [found.shape[1] for found in self.eval()(torch.zeros(1, self.conv_stem.in_channels, 64, 64))]
 
 
 class Separable(nn.Module):
@@ -124,10 +124,12 @@ class Tower(nn.Module):
 class RetinaNet(nn.Module):
     """Logits of all levels, then differences of all levels."""
 
-    def __init__(self, taps: tuple[int, ...], channels: int, classes: int, separable: bool) -> None:
+    def __init__(
+        self, taps: tuple[int, ...], channels: int, classes: int, separable: bool, whole: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.backbone, self.head = nn.Module(), nn.Module()
-        self.backbone.body = Trunk(taps)
+        self.backbone.body = Trunk(taps, whole)
         self.backbone.fpn = DetectionPyramid(self.backbone.body.channels(), channels, separable)
         self.head.classification_head = Tower(channels, "cls_logits", ANCHORS * classes, separable)
         self.head.regression_head = Tower(channels, "bbox_reg", ANCHORS * 4, separable)

@@ -45,6 +45,25 @@ fn dumped_levels_and_logits_are_timms() -> Result<()> {
 }
 
 #[test]
+fn a_folder_of_mindspores_computes_as_mindspore_does() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (name, formula) = ("mindspore_ghostnetv2_090", Formula::default());
+    GhostNet::new(&Config::from_name(name).unwrap(), 10, formula.var_builder())?;
+    let weights: HashMap<_, _> = formula.tensors.lock().unwrap().clone().into_iter().collect();
+    candle::safetensors::save(&weights, at("model.safetensors"))?;
+    let config = format!(r#"{{"architecture": "{name}", "num_classes": 10}}"#);
+    std::fs::write(at("config.json"), config)?;
+    let input = HashMap::from([("input", plain("input", (2, 3, 33, 47))?)]);
+    candle::safetensors::save(&input, at("x.safetensors"))?;
+    let arguments = ["--model", &at(""), "--tensor", &at("x.safetensors")];
+    let run = classify(arguments.into_iter().chain(["--dump", &at("y.safetensors")]));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let dump = candle::safetensors::load(at("y.safetensors"), &Device::Cpu)?;
+    Fixture::open(name).check("logits/33x47", &dump["logits"], 1e-3, 1e-4)
+}
+
+#[test]
 fn tensors_that_are_no_input() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("x.safetensors").display().to_string();

@@ -62,7 +62,7 @@ impl Bottleneck {
             None
         };
         let se = if row.se_ratio > 0.0 {
-            Some(SqueezeExcite::new(mid, row.se_ratio, algorithm, vb.pp("se"))?)
+            Some(SqueezeExcite::new(cfg, mid, row.se_ratio, vb.pp("se"))?)
         } else {
             None
         };

@@ -3,14 +3,16 @@
 //! # Source
 //! GhostNetV2 (arXiv 2211.12905), equations 4 to 6 and figure 4. The released code and every
 //! checkpoint average-pool and upsample by the nearest pixel, where the paper's text has
-//! maximum pooling and bilinear upsampling: this follows the checkpoints.
+//! maximum pooling and bilinear upsampling: this follows the checkpoints. MindSpore's release
+//! upsamples bilinearly.
 
 use super::layers::{ConvBn, ConvSpec};
-use crate::ops::{ConvAlgorithm, avg_pool2x2, upsample_nearest2d};
+use crate::config::{Config, Release};
+use crate::ops::{ConvAlgorithm, avg_pool2x2, upsample_bilinear2d, upsample_nearest2d};
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::sigmoid};
-use engine::plan::{Activation, NetworkBuilder, Value as PlanValue, Window};
+use engine::plan::{Activation, Extent, Interpolation, NetworkBuilder, Value as PlanValue, Window};
 use engine::training::Value;
 
 /// Reach of the two decoupled "fully connected" layers, in cells of the halved map.
@@ -22,22 +24,25 @@ pub(crate) struct DfcAttention {
     pointwise: ConvBn,
     horizontal: ConvBn,
     vertical: ConvBn,
+    release: Release,
     algorithm: ConvAlgorithm,
 }
 
 impl DfcAttention {
     pub(crate) fn new(
+        cfg: &Config,
         in_channels: usize,
         out_channels: usize,
-        algorithm: ConvAlgorithm,
         vb: VarBuilder,
     ) -> Result<Self> {
+        let algorithm = cfg.convolution;
         let depthwise = |kernel| ConvSpec::depthwise(out_channels, kernel, 1, algorithm);
         Ok(Self {
             pointwise: ConvSpec::pointwise(in_channels, out_channels, algorithm)
                 .conv_bn(vb.pp(0), vb.pp(1))?,
             horizontal: depthwise((1, REACH)).conv_bn(vb.pp(2), vb.pp(3))?,
             vertical: depthwise((REACH, 1)).conv_bn(vb.pp(4), vb.pp(5))?,
+            release: cfg.release,
             algorithm,
         })
     }
@@ -50,27 +55,45 @@ impl DfcAttention {
         let y = self.horizontal.forward_t(&y, train)?;
         let y = self.vertical.forward_t(&y, train)?;
         let gate = sigmoid(&y)?; // before upsampling: a quarter of the exponentials
-        match self.algorithm {
-            ConvAlgorithm::Stock => gate.upsample_nearest2d(h, w),
-            _ => upsample_nearest2d(&gate, (h, w)),
+        match (self.release, self.algorithm) {
+            (Release::PyTorch, ConvAlgorithm::Stock) => gate.upsample_nearest2d(h, w),
+            (Release::PyTorch, _) => upsample_nearest2d(&gate, (h, w)),
+            (Release::MindSpore, _) => upsample_bilinear2d(&gate, (h, w), true),
         }
     }
 
-    /// Adds this branch to a plan: the gate before upsampling.
+    /// Adds this branch to a plan: the gate, upsampled unless by the nearest pixel, which is what
+    /// its reader does.
     pub(crate) fn lower(&self, net: &mut NetworkBuilder, x: PlanValue) -> Result<PlanValue> {
         let pooled = net.avg_pool2x2(x).map_err(Error::wrap)?;
         let pointwise = self.pointwise.folded()?;
         let (horizontal, vertical) = (self.horizontal.folded()?, self.vertical.folded()?);
         let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
-        net.dfc(pooled, pointwise.get(), along_row, along_column).map_err(Error::wrap)
+        let gate = net.dfc(pooled, pointwise.get(), along_row, along_column);
+        let gate = gate.map_err(Error::wrap)?;
+        match self.release {
+            Release::PyTorch => Ok(gate),
+            Release::MindSpore => {
+                let (like, mode) = (Extent::Like(x), Interpolation::BilinearCorners);
+                net.resize(gate, like, mode, None, Activation::Identity).map_err(Error::wrap)
+            }
+        }
     }
-    /// Adds this branch to a network in training: the gate before upsampling.
+
+    /// Adds this branch to a network in training: the gate as [`DfcAttention::lower`] has it.
     pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
         let window = Window { padding: (0, 0), ..Window::same((2, 2), 2) };
         let y = net.net.avg_pool(x, window, false).map_err(Error::wrap)?;
         let y = self.pointwise.lower_t(net, y, false)?;
         let y = self.horizontal.lower_t(net, y, false)?;
         let y = self.vertical.lower_t(net, y, false)?;
-        net.net.activation(y, Activation::Sigmoid).map_err(Error::wrap)
+        let gate = net.net.activation(y, Activation::Sigmoid).map_err(Error::wrap)?;
+        match self.release {
+            Release::PyTorch => Ok(gate),
+            Release::MindSpore => {
+                let mode = Interpolation::BilinearCorners;
+                net.net.resize(gate, Some(x), 1, mode).map_err(Error::wrap)
+            }
+        }
     }
 }

@@ -63,7 +63,7 @@ impl GhostModule {
         };
         let dfc = match role {
             Role::Expand { dfc: true } => {
-                Some(DfcAttention::new(in_channels, out_channels, algorithm, vb.pp("short_conv"))?)
+                Some(DfcAttention::new(cfg, in_channels, out_channels, vb.pp("short_conv"))?)
             }
             _ => None,
         };

@@ -4,8 +4,8 @@
 //! MobileNetV3 (arXiv 1905.02244), section 5.3; widths as timm's `_SE_LAYER` for GhostNet.
 
 use super::layers::{Conv2d, ConvSpec};
-use crate::config::make_divisible;
-use crate::ops::{ConvAlgorithm, global_avg_pool};
+use crate::config::Config;
+use crate::ops::global_avg_pool;
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::hard_sigmoid};
@@ -20,14 +20,9 @@ pub(crate) struct SqueezeExcite {
 }
 
 impl SqueezeExcite {
-    pub(crate) fn new(
-        channels: usize,
-        ratio: f64,
-        algorithm: ConvAlgorithm,
-        vb: VarBuilder,
-    ) -> Result<Self> {
-        let reduced = make_divisible(channels as f64 * ratio);
-        let pointwise = |from, to| ConvSpec::pointwise(from, to, algorithm);
+    pub(crate) fn new(cfg: &Config, channels: usize, ratio: f64, vb: VarBuilder) -> Result<Self> {
+        let reduced = cfg.squeezed(channels, ratio);
+        let pointwise = |from, to| ConvSpec::pointwise(from, to, cfg.convolution);
         Ok(Self {
             conv_reduce: pointwise(channels, reduced).conv_with_bias(vb.pp("conv_reduce"))?,
             conv_expand: pointwise(reduced, channels).conv_with_bias(vb.pp("conv_expand"))?,

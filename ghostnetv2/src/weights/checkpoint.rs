@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The tensors of a safetensors file, read as f32 when they are asked for; see [`Checkpoint::plan`]
 /// and [`Checkpoint::ghostnet`].
 ///
-/// f16, bf16 and f64 become f32. PyTorch's `num_batches_tracked` are dropped.
+/// f16, bf16 and f64 become f32. PyTorch's `num_batches_tracked` are dropped. Names of the authors'
+/// releases in PyTorch, and what wraps around names in training (`module.`), are read as timm's.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     file: Arc<TensorFile>,

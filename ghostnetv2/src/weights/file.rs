@@ -1,7 +1,7 @@
 //! A safetensors file whose tensors are read one by one, as they are asked for: a checkpoint is
 //! never in memory both as bytes and as tensors.
 
-use super::format;
+use super::{format, spelling};
 use crate::Error;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -14,9 +14,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-
-/// The only tensors that may be left over: PyTorch's batch counters.
-const IGNORED: &str = "num_batches_tracked";
 
 /// Larger files are no checkpoint of these networks; also ends reads of endless devices.
 const MAX_FILE: u64 = 4 << 30;
@@ -58,11 +55,17 @@ impl TensorFile {
 
     fn new(origin: String, bytes: Bytes) -> Result<Self, Error> {
         let (data, metadata) = header(&origin, &bytes)?;
-        let tensors: BTreeMap<_, _> = metadata
-            .tensors()
-            .into_iter()
-            .filter(|(name, _)| !name.ends_with(IGNORED))
-            .map(|(name, info)| (name, info.clone()))
+        let stored = metadata.tensors();
+        // One that is there under timm's name too keeps its own, and is one too many then.
+        let named = |name: String| {
+            let timms = spelling::timms(&name);
+            let free = !stored.contains_key(timms.as_ref());
+            if free { timms.into_owned() } else { name }
+        };
+        let tensors: BTreeMap<_, _> = stored
+            .iter()
+            .filter(|(name, _)| !spelling::is_ignored(name))
+            .map(|(name, &info)| (named(name.clone()), info.clone()))
             .collect();
         let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
         if let Some((tensor, info)) = tensors.iter().find(|(_, info)| !is_float(info.dtype)) {

@@ -2,6 +2,9 @@
 
 use crate::Error;
 
+/// In MindSpore's `.ckpt`, a protobuf message, the type of a tensor stands before its numbers.
+const MINDSPORE: &[u8] = b"Float32";
+
 /// Refuses everything that announces itself as another format than safetensors.
 pub(super) fn check(origin: &str, bytes: &[u8]) -> Result<(), Error> {
     // Eight bytes of header length, then JSON: the length may begin like anything.
@@ -17,6 +20,8 @@ pub(super) fn check(origin: &str, bytes: &[u8]) -> Result<(), Error> {
         ("a Python pickle, which can run code when loaded", convert())
     } else if bytes.get(257..262) == Some(b"ustar") {
         ("a tar archive (an old PyTorch file?)", convert())
+    } else if starts(b"\x0a") && bytes.windows(MINDSPORE.len()).any(|found| found == MINDSPORE) {
+        ("a MindSpore checkpoint", convert())
     } else if starts(b"\x1f\x8b") {
         ("gzip-compressed", "unpack it first".to_string())
     } else if starts(b"\x89HDF") {
@@ -45,10 +50,11 @@ mod tests {
     fn other_formats_are_named() {
         let mut tar = vec![0u8; 512];
         tar[257..262].copy_from_slice(b"ustar");
-        let cases: [(&[u8], &str); 7] = [
+        let cases: [(&[u8], &str); 8] = [
             (b"PK\x03\x04rest", "zipped pickle"),
             (b"\x80\x02}q\x00.", "Python pickle"),
             (&tar, "tar archive"),
+            (b"\x0a\x30\x0a\x09bn1.gamma\x12\x23\x08\x04\x12\x07Float32", "MindSpore"),
             (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
             (b"<!DOCTYPE html>", "web page"),
             (b"{\"architecture\": 1}", "JSON"),

@@ -11,6 +11,7 @@ mod format;
 mod infer;
 mod ledger;
 mod source;
+mod spelling;
 mod timm_config;
 
 pub use checkpoint::Checkpoint;

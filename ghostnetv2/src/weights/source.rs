@@ -2,7 +2,7 @@
 
 use super::file::open_file;
 use super::{Checkpoint, TimmConfig};
-use crate::{Config, Error};
+use crate::{Config, Error, Release};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -67,9 +67,13 @@ impl ModelSource {
             return Self::hub(text, repo);
         }
         let base = text.split('.').next().unwrap_or(text);
-        if Config::from_name(base).is_some() && !Path::new(text).exists() {
+        if let Some(config) = Config::from_name(base).filter(|_| !Path::new(text).exists()) {
             let Some((_, pinned)) = PUBLISHED.iter().find(|(name, _)| *name == base) else {
-                return Err(unknown(text, "its weights were never published"));
+                let why = match config.release {
+                    Release::PyTorch => "its weights were never published",
+                    Release::MindSpore => "convert MindSpore's .ckpt with scripts/convert.py",
+                };
+                return Err(unknown(text, why));
             };
             if base != text {
                 return Self::hub(text, &format!("timm/{text}"));

@@ -152,6 +152,8 @@ mod tests {
         let text =
             r#"{"architecture": "ghostnet_100", "model_args": {"width": 0.75, "in_chans": 1}}"#;
         assert_eq!(config(text).unwrap(), Config { in_channels: 1, ..Config::v1(0.75) });
+        let text = r#"{"architecture": "mindspore_ghostnetv2_100"}"#;
+        assert_eq!(config(text).unwrap(), Config::mindspore(1.0));
         for (text, expected) in [
             ("{}", "found nothing"),
             (r#"{"architecture": 3}"#, "found 3"),

@@ -79,6 +79,20 @@ fn another_width_few_classes_small_batch() -> Result<()> {
 }
 
 #[test]
+fn mindspores_release_rounds_up_and_mixes_neighbours() -> Result<()> {
+    let name = "mindspore_ghostnetv2_090";
+    let mindspores = Config::from_name(name).unwrap();
+    for convolution in [ConvAlgorithm::default(), ConvAlgorithm::Stock] {
+        let config = Config { convolution, ..mindspores.clone() };
+        let model = GhostNet::new(&config, 10, Formula::default().var_builder())?;
+        for (h, w) in [(64, 64), (33, 47)] {
+            check(name, &model, &plain("input", (2, 3, h, w))?)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn every_algorithm_gives_the_same_network() -> Result<()> {
     for convolution in [ConvAlgorithm::CandleOps, ConvAlgorithm::Stock] {
         let config = Config { convolution, ..Config::v2(0.75) };

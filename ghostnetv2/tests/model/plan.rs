@@ -43,8 +43,14 @@ fn check(config: &Config, (b, h, w): (usize, usize, usize), options: &PlanOption
 
 #[test]
 fn every_published_variant_at_odd_sizes_on_every_instruction_set() -> Result<()> {
-    let names =
-        ["ghostnet_100", "ghostnetv2_100", "ghostnetv2_130", "ghostnetv2_160", "ghostnetv3_100"];
+    let names = [
+        "ghostnet_100",
+        "ghostnetv2_100",
+        "ghostnetv2_130",
+        "ghostnetv2_160",
+        "ghostnetv3_100",
+        "mindspore_ghostnetv2_100",
+    ];
     let sets: Vec<_> = AnyIsa::available().collect();
     for name in AnyIsa::missing() {
         println!("left out: this CPU has no {name}");
@@ -64,10 +70,10 @@ proptest! {
     #[test]
     fn any_size_width_batch_and_threads(
         h in 33usize..130, w in 33usize..130, b in 0usize..4, width in 10u32..200,
-        version in 0usize..3, threads in 1usize..5,
+        version in 0usize..4, threads in 1usize..5,
     ) {
         let width = f64::from(width) / 100.0;
-        let config = [Config::v1(width), Config::v2(width), Config::v3(width)][version].clone();
+        let config = [Config::v1, Config::v2, Config::v3, Config::mindspore][version](width);
         check(&config, (b, h, w), &PlanOptions::default().with_threads(threads)).unwrap();
     }
 }

@@ -4,7 +4,7 @@ use crate::formula::{Formula, plain};
 use candle::{Result, Tensor, TensorId};
 use candle_nn::ModuleT;
 use ghostnetv2::training::TrainingBuilder;
-use ghostnetv2::{Backbone, Config, GhostNet, Level, Pyramid, Taps, Version};
+use ghostnetv2::{Backbone, Config, GhostNet, Level, Pyramid, Taps};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 fn largest(t: &Tensor) -> Result<f32> {
@@ -92,7 +92,8 @@ fn check(config: Config, (b, h, w): (usize, usize, usize)) -> Result<()> {
 #[test]
 fn classifiers() -> Result<()> {
     check(Config::v1(0.5), (4, 65, 97))?;
-    check(Config::v2(0.25), (4, 97, 65))
+    check(Config::v2(0.25), (4, 97, 65))?;
+    check(Config::mindspore(0.5), (4, 97, 65))
 }
 
 /// Compares the gradients of all maps of a pyramid.
@@ -128,9 +129,8 @@ fn pyramids_of_both_conventions() -> Result<()> {
 /// and the sums of V3's branches multiply it.
 #[test]
 fn every_version_to_rounding() -> Result<()> {
-    for version in [Version::V1, Version::V2, Version::V3] {
-        let config = Config { version, ..Config::v2(0.5) };
-        check_pyramid(&config, Taps::StageEnds, &[Level::C3, Level::C4], 1e-3)?;
+    for config in [Config::v1, Config::v2, Config::v3, Config::mindspore] {
+        check_pyramid(&config(0.5), Taps::StageEnds, &[Level::C3, Level::C4], 1e-3)?;
     }
     Ok(())
 }

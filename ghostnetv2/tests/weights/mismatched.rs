@@ -1,6 +1,6 @@
 //! Tensors that are not those of the network.
 
-use crate::files::{serialized, tensors};
+use crate::files::{Tensors, serialized, tensors};
 use crate::formula::plain;
 use candle::{DType, Device, Result, Tensor};
 use ghostnetv2::weights::Checkpoint;
@@ -81,6 +81,34 @@ fn the_network_is_told_from_the_tensors() {
         assert_eq!(found.version, config.version);
         assert_eq!(found.reparameterized, config.reparameterized);
     }
+}
+
+#[test]
+fn the_authors_spelling_loads_as_timms() -> Result<()> {
+    let timms = tensors(&Config::v3(0.25), 5);
+    let authors = timms.iter().map(|(name, tensor)| {
+        let branch = name.contains("_rpr_");
+        let name = if branch { name.replace(".bn1.", ".bn.") } else { name.clone() };
+        (format!("module.{name}"), tensor.clone())
+    });
+    let mut authors: Tensors = authors.collect();
+    assert!(authors.keys().any(|name| name.ends_with("primary_rpr_conv.0.bn.weight")));
+    let counter = Tensor::zeros(1, DType::F64, &Device::Cpu)?;
+    authors.insert("module.blocks.0.total_ops".into(), counter);
+    let x = plain("input", (1, 3, 40, 40))?;
+    let read = |tensors: &Tensors| {
+        let file = serialized(tensors, DType::F32);
+        Checkpoint::from_bytes("w", file, None).unwrap().ghostnet(None, &Device::Cpu)
+    };
+    let (expected, found) = (read(&timms).unwrap().forward(&x)?, read(&authors).unwrap());
+    let bits = |logits: Tensor| logits.flatten_all()?.to_vec1::<f32>();
+    assert_eq!(bits(found.forward(&x)?)?, bits(expected)?);
+
+    // Both spellings of a tensor at once: nobody knows which is meant.
+    authors.insert("bn1.weight".into(), timms["bn1.weight"].clone());
+    let Err(Error::Mismatch(found)) = read(&authors) else { panic!("expected a mismatch") };
+    assert_eq!(found.unexpected, ["module.bn1.weight"]);
+    Ok(())
 }
 
 #[test]
