@@ -15,9 +15,15 @@ struct Dim {
 // Tests launch from several threads.
 inline thread_local Dim gridDim, blockDim, blockIdx, threadIdx;
 
+inline unsigned int thread_of(unsigned int turn) {
+    return (blockIdx.x + blockIdx.y) % 2 == 0 ? turn : blockDim.x - 1 - turn;
+}
+
 #define DEVICE static inline
 #define SHARED
-#define THREADS for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
+// In every second block from the last thread to the first: no phase may depend on an order.
+#define THREADS                                                                                    \
+    for (unsigned int turn = 0; turn < blockDim.x && (threadIdx.x = thread_of(turn), true); ++turn)
 #define SYNC
 #define UNROLL
 
@@ -73,6 +79,7 @@ inline unsigned short float_to_half(float value) {
     value = std::fabs(value);
     if (std::isnan(value)) return sign | 0x7e00;
     if (value >= 65520.0f) return sign | 0x7c00;
+    if (value == 0.0f) return sign; // which has no exponent
     int exponent = 0;
     std::frexp(value, &exponent); // value < 2^exponent
     // What the last bit counts; below the normal numbers it stays the same.
