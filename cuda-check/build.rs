@@ -18,7 +18,9 @@ fn main() {
         Some(Err(error)) => {
             let error = error.to_string();
             let reason = error.lines().next().unwrap_or_default();
-            println!("cargo::warning=the CUDA kernels are not checked, as C++ does not compile: {reason}");
+            println!(
+                "cargo::warning=the CUDA kernels are not checked, as C++ does not compile: {reason}"
+            );
         }
         None => println!("cargo::warning=the CUDA kernels are not checked: {KERNELS} is missing"),
     }

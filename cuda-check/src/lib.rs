@@ -95,9 +95,38 @@ impl Buffer {
         numbers.chunks(self.stored.size()).map(number).collect()
     }
 
+    /// Some of the numbers.
+    ///
+    /// # Panics
+    /// As [`Buffer::numbers`], or where there are none.
+    pub fn some(&self, start: usize, len: usize) -> Vec<f32> {
+        let bytes = self.bytes[start * self.stored.size()..][..len * self.stored.size()].iter();
+        let bytes = bytes.copied().chain(GUARD).collect();
+        Self { stored: self.stored, bytes }.numbers()
+    }
+
+    /// Stores numbers from `start` on.
+    ///
+    /// # Panics
+    /// Where there is no room.
+    pub fn store(&mut self, start: usize, numbers: &[f32]) {
+        let made = Self::of(self.stored, numbers).bytes;
+        let len = made.len() - GUARD.len();
+        assert!(start * self.stored.size() + len <= self.bytes.len() - GUARD.len());
+        self.bytes[start * self.stored.size()..][..len].copy_from_slice(&made[..len]);
+    }
+
     /// For [`launch`]; of a buffer that lives until then.
     pub fn at(&mut self) -> Value {
-        Value::Pointer(self.bytes.as_mut_ptr().cast())
+        self.from(0)
+    }
+
+    /// As [`Buffer::at`], from an element on.
+    ///
+    /// # Panics
+    /// An element that is not there.
+    pub fn from(&mut self, element: usize) -> Value {
+        Value::Pointer((&raw mut self.bytes[element * self.stored.size()]).cast())
     }
 }
 
@@ -141,8 +170,7 @@ impl Value {
 pub unsafe fn launch(kernel: &str, grid: (u32, u32), block: u32, arguments: &[Value]) {
     #[cfg(host_kernels)]
     {
-        let (places, sizes): (Vec<_>, Vec<_>) =
-            arguments.iter().map(Value::place_and_size).unzip();
+        let (places, sizes): (Vec<_>, Vec<_>) = arguments.iter().map(Value::place_and_size).unzip();
         let Ok(name) = std::ffi::CString::new(kernel) else { panic!("{kernel:?} is no name") };
         // SAFETY: the places are of as many bytes as the sizes say, which is compared with what the
         // kernel takes; what they point to is the caller's promise.

@@ -51,9 +51,9 @@ impl DeviceArgs {
     pub fn open(&self, warn: impl Fn(&str)) -> Result<Device> {
         match if self.cpu { Choice::Cpu } else { self.device } {
             Choice::Cpu => Ok(Device::Cpu),
-            Choice::Cuda(n) if cfg!(feature = "cuda") => {
-                Device::new_cuda(n).with_context(|| format!("can't use CUDA device {n}"))
-            }
+            Choice::Cuda(n) if cfg!(feature = "cuda") => Device::new_cuda(n).with_context(|| {
+                format!("can't use CUDA device {n}: no NVIDIA GPU with a driver was found")
+            }),
             Choice::Metal if cfg!(feature = "metal") => {
                 Device::new_metal(0).context("can't use Metal")
             }

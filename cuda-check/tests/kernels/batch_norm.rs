@@ -1,8 +1,6 @@
 //! Batch-norm in training, and a scale and a shift for each channel.
 
-use crate::check::{
-    buffer, expect, int, on_blocks, on_planes, skipped, values, with_gradients,
-};
+use crate::check::{buffer, expect, int, on_blocks, on_planes, skipped, values, with_gradients};
 use candle::Tensor;
 use cuda_check::{Buffer, Stored, Value};
 use ghostnetv2::ops::{batch_norm_train, channel_affine};

@@ -1,8 +1,6 @@
 //! The stem's convolution, and layers on vectors.
 
-use crate::check::{
-    SUM_BLOCK, buffer, expect, int, on_blocks, on_planes, skipped, values, window,
-};
+use crate::check::{SUM_BLOCK, buffer, expect, int, on_blocks, on_planes, skipped, values, window};
 use candle::Result;
 use cuda_check::{Buffer, Stored};
 use ghostnetv2::ops::{Conv2dParams, ConvAlgorithm, conv2d};

@@ -1,9 +1,8 @@
 //! The gate of DFC attention.
 
 use crate::check::{buffer, expect, int, on_planes, sizes, skipped, values, with_gradients};
-use candle_nn::ops::sigmoid;
 use cuda_check::{Buffer, Stored};
-use ghostnetv2::ops::upsample_nearest2d;
+use ghostnetv2::ops::dfc_gate;
 
 const CHANNELS: usize = 3;
 const PLANES: usize = 2 * CHANNELS;
@@ -25,7 +24,7 @@ fn forward_and_gradients() {
         let (y, grad, gradients) = with_gradients(
             &[&x, &logits],
             |y| values(stored, 3, y.shape()),
-            |o| &o[0] * upsample_nearest2d(&sigmoid(&o[1])?, map)?,
+            |o| dfc_gate(&o[0], &o[1]),
         );
         let geometry = sizes(CHANNELS, gate, map);
         let (mut bx, mut bl) = (buffer(stored, &x), buffer(stored, &logits));

@@ -5,9 +5,7 @@ use crate::check::{
 };
 use candle::{DType, Tensor};
 use cuda_check::{Buffer, Stored, Value};
-use ghostnetv2::ops::{
-    ConvAlgorithm, avg_pool2x2, depthwise_conv2d, global_avg_pool, max_pool2d,
-};
+use ghostnetv2::ops::{ConvAlgorithm, avg_pool2x2, depthwise_conv2d, global_avg_pool, max_pool2d};
 
 const CHANNELS: usize = 3;
 const PLANES: usize = 2 * CHANNELS;

@@ -1,10 +1,9 @@
 //! Squeeze-and-excitation: the scaling with its gradients, and all behind the means at once.
 
-use crate::check::{
-    buffer, expect, int, on_blocks, on_planes, skipped, values, with_gradients,
-};
+use crate::check::{buffer, expect, int, on_blocks, on_planes, skipped, values, with_gradients};
 use candle_nn::ops::hard_sigmoid;
 use cuda_check::{Buffer, Stored};
+use ghostnetv2::ops::scale_channels;
 
 /// Channels that a block of the fused kernel scales: `GATED`.
 const GATED: usize = 32;
@@ -22,7 +21,7 @@ fn scaling_and_gradients() {
             let (y, grad, gradients) = with_gradients(
                 &[&x, &scale],
                 |y| values(stored, 3, y.shape()),
-                |o| o[0].broadcast_mul(&o[1]),
+                |o| scale_channels(&o[0], &o[1]),
             );
             let (mut bx, mut bscale) = (buffer(stored, &x), buffer(stored, &scale));
             let mut bg = buffer(stored, &grad);

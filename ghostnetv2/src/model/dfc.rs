@@ -6,7 +6,7 @@
 //! maximum pooling and bilinear upsampling: this follows the checkpoints.
 
 use super::layers::{ConvBn, ConvSpec};
-use crate::ops::{ConvAlgorithm, avg_pool2x2, upsample_nearest2d};
+use crate::ops::{ConvAlgorithm, avg_pool2x2, dfc_gate};
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::sigmoid};
@@ -42,17 +42,16 @@ impl DfcAttention {
         })
     }
 
-    /// `x`: `[B, C_in, H, W]` → a gate in (0, 1): `[B, C_out, H, W]`.
-    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+    /// Features `[B, C_out, H, W]` times the gate of `x`, `[B, C_in, H, W]`, in (0, 1).
+    pub(crate) fn gate_t(&self, features: &Tensor, x: &Tensor, train: bool) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
         let y = avg_pool2x2(x)?; // [B, C_in, H/2, W/2]
         let y = self.pointwise.forward_t(&y, train)?; // [B, C_out, H/2, W/2]
         let y = self.horizontal.forward_t(&y, train)?;
         let y = self.vertical.forward_t(&y, train)?;
-        let gate = sigmoid(&y)?; // before upsampling: a quarter of the exponentials
         match self.algorithm {
-            ConvAlgorithm::Stock => gate.upsample_nearest2d(h, w),
-            _ => upsample_nearest2d(&gate, (h, w)),
+            ConvAlgorithm::Stock => features * sigmoid(&y)?.upsample_nearest2d(h, w)?,
+            _ => dfc_gate(features, &y),
         }
     }
 

@@ -1,6 +1,12 @@
 //! Average pooling with right gradients at odd sizes.
 
+#[cfg(feature = "cuda")]
+use super::cuda::maps::{self, Map};
 use super::planewise::{self, PlaneOp};
+#[cfg(feature = "cuda")]
+use crate::gpu::Geometry;
+#[cfg(feature = "cuda")]
+use candle::{CudaStorage, Shape};
 use candle::{D, Result, Tensor, bail};
 
 /// Mean of 2x2 windows at stride 2; an odd last row or column is left out, as PyTorch does.
@@ -26,6 +32,14 @@ pub fn avg_pool2x2(x: &Tensor) -> Result<Tensor> {
 struct AvgPool2x2 {
     h: usize,
     w: usize,
+}
+
+#[cfg(feature = "cuda")]
+impl AvgPool2x2 {
+    fn geometry(self) -> Result<Geometry> {
+        let halved = (self.h / 2, self.w / 2);
+        Geometry::new(1, [(self.h, self.w), halved, (2, 2), (2, 2), (0, 0), (1, 1)])
+    }
 }
 
 impl PlaneOp for AvgPool2x2 {
@@ -58,6 +72,16 @@ impl PlaneOp for AvgPool2x2 {
                 }
             }
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_forward(&self, x: Map) -> Result<(CudaStorage, Shape)> {
+        maps::avg_pool("avg_pool_forward", x, self.output(), self.geometry()?)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(&self, grad_y: Map) -> Result<(CudaStorage, Shape)> {
+        maps::avg_pool("avg_pool_grad", grad_y, self.input(), self.geometry()?)
     }
 }
 

@@ -107,8 +107,8 @@ DEVICE void grad_input(const T* x, const T* grad_y, const float* moments, const 
     }
 }
 
-// y = activation(x * scale + shift + add); shift and add may be null. With the gradient of y as x,
-// and without shift, this is the gradient of x.
+// y = activation(x * scale + shift + add); scale, shift and add may be null, and y may be x. With
+// the gradient of y as x, and without shift, this is the gradient of x.
 template <typename T>
 DEVICE void affine(const T* x, const float* scale, const float* shift, const T* add,
                    int activation, T* y, int channels, int pixels, int planes) {
@@ -117,7 +117,8 @@ DEVICE void affine(const T* x, const float* scale, const float* shift, const T* 
         if (pixel < pixels) {
             const int channel = plane % channels;
             const long long at = plane_start(plane, pixels, 1) + pixel;
-            float value = widen(x[at]) * scale[channel];
+            float value = widen(x[at]);
+            if (scale) value *= scale[channel];
             if (shift) value += shift[channel];
             if (add) value += widen(add[at]);
             store(y + at, activate(value, activation));
