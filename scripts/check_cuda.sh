@@ -31,4 +31,5 @@ done
 # folder of its own, nvcc leaves them empty.
 export NVCC_OF_KERNELS=$NVCC NVCC="$PWD/scripts/nvcc_typecheck.sh"
 export CUDA_COMPUTE_CAP=80 CARGO_TARGET_DIR=target/cuda-typecheck
-cargo check --locked -p ghostnetv2 -p heads -p train -p examples --features examples/cuda,ghostnetv2/cuda --all-targets
+cargo clippy --locked -p ghostnetv2 -p heads -p train -p examples --all-targets \
+    --features ghostnetv2/cuda,heads/cuda,train/cuda,examples/cuda -- -D warnings

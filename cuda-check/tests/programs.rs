@@ -159,8 +159,10 @@ fn maps_share_memory() -> Result<()> {
     let config = Config::v2(1.0);
     let net = GhostNet::new(&config, 1000, VarBuilder::zeros(DType::F32, &Device::Cpu))?;
     let program = net.gpu_program([1, 3, 224, 224])?;
-    // The largest maps together: three of 16 channels at half the size, and a share of others.
-    assert!(program.map_len() <= 5 * 16 * 112 * 112, "{} elements", program.map_len());
+    // In the second bottleneck 48 channels, the product of 24 that they are made of, its input of
+    // 16, and 48 at half the size are needed together.
+    let together = (48 + 24 + 16 + 12) * 112 * 112;
+    assert!(program.map_len() <= together * 11 / 10, "{} elements", program.map_len());
     assert!(net.gpu_program([0, 3, 224, 224]).is_err());
     assert!(net.gpu_program([1, 4, 224, 224]).is_err());
     Ok(())

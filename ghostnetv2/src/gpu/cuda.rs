@@ -2,14 +2,13 @@
 
 use super::{Argument, Geometry, Launch, Machine, Product, Program, Region};
 use crate::ops::cuda::{MODULES, config, suffix};
-use candle::backend::BackendStorage;
+use candle::cuda_backend::CudaDType;
 use candle::cuda_backend::WrapErr;
 use candle::cuda_backend::cudarc::cublas::sys as cublas;
 use candle::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr,
+    CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr,
     PushKernelArg, sys,
 };
-use candle::cuda_backend::{CudaDType, CudaStorageSlice};
 use candle::{
     CudaDevice, CudaStorage, DType, Device, Error, Result, Shape, Storage, Tensor, WithDType, bail,
 };
@@ -79,20 +78,11 @@ impl CudaPlan {
         outputs.into_iter().map(|y| y.to_dtype(DType::F32)).collect()
     }
 
-    /// Records all steps as one CUDA graph: calls after this launch that. Events of candle's memory
-    /// must not be tracked while it records, so tracking is off for the device from here on; that is
-    /// right where one stream does all the work, as in candle.
+    /// Records all steps as one CUDA graph: calls after this launch that.
     ///
     /// # Errors
     /// What the device says.
     pub fn capture(&self) -> Result<()> {
-        if self.device.is_event_tracking() {
-            #[allow(unsafe_code)]
-            // SAFETY: candle has one stream for a device, on which everything here runs too.
-            unsafe {
-                self.device.disable_event_tracking();
-            }
-        }
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *memory {
             Memory::F32(typed) => typed.capture(&self.program),
@@ -136,12 +126,15 @@ struct Typed<T> {
     device: CudaDevice,
     stream: Arc<CudaStream>,
     maps: CudaSlice<T>,
-    weights: CudaSlice<T>,
-    biases: CudaSlice<f32>,
+    /// Read by address only.
+    _weights: CudaSlice<T>,
+    _biases: CudaSlice<f32>,
     kernels: HashMap<&'static str, CudaFunction>,
     graph: Option<Graph>,
     /// Where maps, weights and biases begin, for as long as these live.
     addresses: [u64; 3],
+    /// When the last work on these was done: candle's stream is another one on each thread.
+    done: CudaEvent,
 }
 
 /// A recorded program.
@@ -172,14 +165,23 @@ impl<T: Stored> Typed<T> {
         let (weights, biases) =
             (device.clone_htod(&weights)?, device.clone_htod(program.biases())?);
         let stream = device.cuda_stream();
-        // All work is on one stream: that tells the order of what reads and writes these.
         let addresses = [
             maps.device_ptr_mut(&stream).0,
             weights.device_ptr(&stream).0,
             biases.device_ptr(&stream).0,
         ];
-        let device = device.clone();
-        Ok(Self { device, stream, maps, weights, biases, kernels, graph: None, addresses })
+        let (device, done) = (device.clone(), stream.record_event(None).w()?);
+        Ok(Self {
+            device,
+            stream,
+            maps,
+            _weights: weights,
+            _biases: biases,
+            kernels,
+            graph: None,
+            addresses,
+            done,
+        })
     }
 
     fn run(&mut self, program: &Program, x: &Tensor) -> Result<Vec<Tensor>> {
@@ -190,6 +192,7 @@ impl<T: Stored> Typed<T> {
         };
         let from = storage.as_cuda_slice::<T>()?.slice(start..end);
         let Region { start, len } = program.input();
+        self.stream.wait(&self.done).w()?;
         self.stream.memcpy_dtod(&from, &mut self.maps.slice_mut(start..start + len)).w()?;
         match &self.graph {
             Some(Graph(graph)) => graph.launch().w()?,
@@ -201,10 +204,13 @@ impl<T: Stored> Typed<T> {
             let storage = CudaStorage::wrap_cuda_slice(y, self.device.clone());
             Ok(tensor(storage, shape))
         };
-        program.outputs().iter().map(output).collect()
+        let outputs = program.outputs().iter().map(output).collect::<Result<_>>()?;
+        self.done = self.stream.record_event(None).w()?;
+        Ok(outputs)
     }
 
     fn capture(&mut self, program: &Program) -> Result<()> {
+        self.stream.wait(&self.done).w()?;
         // Once outside, so that cuBLAS has made what it makes at first.
         program.run(&mut Walk(self))?;
         self.stream.synchronize().w()?;

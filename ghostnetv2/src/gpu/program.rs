@@ -56,8 +56,10 @@ impl Program {
         let layers = network.layers((h, w)).map_err(Error::wrap)?;
         let outputs: Vec<usize> = network.output_layers().collect();
         let mut writer = Writer::new(&layers, &outputs, batch);
+        let mut input = None;
         for layer in 0..layers.len() {
             writer.layer(layer)?;
+            input = input.or(writer.placed);
         }
         let output = |&layer: &usize| {
             let Some(region) = writer.places[layer] else { bail!("an output was not computed") };
@@ -70,7 +72,7 @@ impl Program {
             Ok((region, if vector { map[..2].to_vec() } else { map.to_vec() }))
         };
         let outputs = outputs.iter().map(output).collect::<Result<_>>()?;
-        let Some(Some(input)) = writer.places.first().copied() else { bail!("an empty network") };
+        let Some(input) = input else { bail!("an empty network") };
         Ok(Self {
             steps: writer.steps,
             weights: writer.weights,
@@ -134,6 +136,8 @@ struct Writer<'a> {
     arena: Arena,
     /// Where the value of each layer lies, if anything wrote it and somebody still reads it.
     places: Vec<Option<Region>>,
+    /// What was placed last.
+    placed: Option<Region>,
     /// Where the bias of a value lies that still lacks it.
     lacking: Vec<Option<usize>>,
 }
@@ -149,6 +153,7 @@ impl<'a> Writer<'a> {
             biases: Vec::new(),
             arena: Arena::default(),
             places: vec![None; layers.len()],
+            placed: None,
             lacking: vec![None; layers.len()],
         }
     }
@@ -500,7 +505,8 @@ impl<'a> Writer<'a> {
     fn place(&mut self, layer: usize) -> Argument {
         let len = self.batch * self.layers[layer].shape.len();
         let start = self.arena.allocate(len);
-        self.places[layer] = Some(Region { start, len });
+        self.placed = Some(Region { start, len });
+        self.places[layer] = self.placed;
         Argument::Map(start)
     }
 

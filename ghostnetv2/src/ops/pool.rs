@@ -93,5 +93,53 @@ impl PlaneOp for AvgPool2x2 {
 /// # Errors
 /// Fewer than two axes.
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if x.rank() == 4 && super::on_gpu(&[x]) {
+        return x.contiguous()?.apply_op1(gpu::PlaneMean);
+    }
     x.mean_keepdim((D::Minus2, D::Minus1))
+}
+
+#[cfg(feature = "cuda")]
+mod gpu {
+    use super::super::cuda::maps;
+    use candle::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+    /// `x → y`.
+    pub(super) struct PlaneMean;
+    /// `grad of y → grad of x`, of this height and width.
+    struct PlaneMeanGrad(usize, usize);
+
+    impl CustomOp1 for PlaneMean {
+        fn name(&self) -> &'static str {
+            "global-avg-pool"
+        }
+
+        fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+            bail!("a CUDA operation on a CPU")
+        }
+
+        fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+            maps::plane_mean((x, layout))
+        }
+
+        fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+            let (_, _, h, w) = x.dims4()?;
+            grad.contiguous()?.apply_op1_no_bwd(&PlaneMeanGrad(h, w)).map(Some)
+        }
+    }
+
+    impl CustomOp1 for PlaneMeanGrad {
+        fn name(&self) -> &'static str {
+            "global-avg-pool-backward"
+        }
+
+        fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+            bail!("a CUDA operation on a CPU")
+        }
+
+        fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+            maps::plane_mean_grad((grad, layout), (self.0, self.1))
+        }
+    }
 }

@@ -89,6 +89,39 @@ pub(in super::super) fn gate_grad_logits(
     with(maps, (GATE, "gate_grad_logits"), to, geometry, &[])
 }
 
+/// The mean of each plane.
+pub(in super::super) fn plane_mean(x: Map) -> Result<(CudaStorage, Shape)> {
+    let (b, c, h, w) = x.1.shape().dims4()?;
+    let operands = [
+        Operand::Tensor(x.0, x.1),
+        Operand::Null,   // shift
+        Operand::Int(0), // activation
+        Operand::Output,
+        Operand::Int(c),
+        Operand::Int(h * w),
+    ];
+    let made = (x.0.dtype(), b * c);
+    let y = launch((POOL, "plane_mean"), x.0, Grid::sums(b * c, 1), made, &operands)?;
+    Ok((y, Shape::from((b, c, 1, 1))))
+}
+
+/// Its gradient for planes of `h` x `w`.
+pub(in super::super) fn plane_mean_grad(
+    grad: Map,
+    (h, w): (usize, usize),
+) -> Result<(CudaStorage, Shape)> {
+    let (b, c, ..) = grad.1.shape().dims4()?;
+    let operands = [
+        Operand::Tensor(grad.0, grad.1),
+        Operand::Output,
+        Operand::Int(h * w),
+        Operand::Int(b * c),
+    ];
+    let (grid, made) = (Grid::planes(h * w, b * c), (grad.0.dtype(), b * c * h * w));
+    let y = launch((POOL, "plane_mean_grad"), grad.0, grid, made, &operands)?;
+    Ok((y, Shape::from((b, c, h, w))))
+}
+
 /// Each plane times its scale.
 pub(in super::super) fn scale(x: Map, scale: Map) -> Result<(CudaStorage, Shape)> {
     let (b, c, h, w) = x.1.shape().dims4()?;
