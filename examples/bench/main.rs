@@ -134,8 +134,7 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
     let precisions = |backend: Backend| args.precision.iter().filter(move |&&p| backend.knows(p));
     if let Some(backend) = args.backend.iter().find(|&&b| precisions(b).next().is_none()) {
         let backend = name(*backend);
-        let text =
-            format!("--backend {backend}: it knows f32 of all precisions: add that to --precision");
+        let text = format!("--backend {backend}: it knows none of these: add f32 to --precision");
         return Err(Usage(text).into());
     }
     if let Some(backend) = args.backend.iter().find(|b| b.is_cuda() && !cfg!(feature = "cuda")) {
