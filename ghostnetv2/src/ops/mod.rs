@@ -31,10 +31,13 @@ pub use upsample::upsample_nearest2d;
 use candle::Tensor;
 
 /// Whether kernels on a GPU can take all of these, which must be of one type then.
+#[cfg(feature = "cuda")]
 fn on_gpu(tensors: &[&Tensor]) -> bool {
-    #[cfg(feature = "cuda")]
-    let takes = cuda::takes(tensors);
-    #[cfg(not(feature = "cuda"))]
-    let takes = tensors.is_empty();
-    takes
+    cuda::takes(tensors)
+}
+
+/// Without the feature `cuda` there are none.
+#[cfg(not(feature = "cuda"))]
+fn on_gpu(_: &[&Tensor]) -> bool {
+    false
 }
