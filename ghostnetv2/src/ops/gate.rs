@@ -63,7 +63,10 @@ mod gpu {
     /// `(x, grad of y) → grad of scale`.
     struct ScaleGradScale;
 
-    fn sizes(x: &Layout, logits: &Layout) -> Result<((usize, usize), (usize, usize), Geometry)> {
+    /// Height and width.
+    type Size = (usize, usize);
+
+    fn sizes(x: &Layout, logits: &Layout) -> Result<(Size, Size, Geometry)> {
         let ((.., h, w), (_, c, gh, gw)) = (x.shape().dims4()?, logits.shape().dims4()?);
         Ok(((h, w), (gh, gw), Geometry::sizes(c, (gh, gw), (h, w))?))
     }
