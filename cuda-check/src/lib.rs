@@ -1,8 +1,8 @@
 //! The CUDA kernels of `ghostnetv2::ops`, compiled as C++ for this machine, to be tested without a
 //! GPU: the same files, with a loop over the threads of a block where a GPU has threads.
 //!
-//! What this does not show: speed, and mistakes in what threads of a block see of each other
-//! between two barriers, since they take turns here.
+//! What this does not show: speed, and what threads of a block see of each other where a barrier is
+//! missing, since they take turns here; `tests/barriers.rs` reads the sources for those.
 
 use half::{bf16, f16};
 use std::ffi::c_void;
