@@ -5,6 +5,7 @@ use crate::calibrate::Uncalibrated;
 use crate::exit::Usage;
 use crate::fingerprint::Fingerprint;
 use crate::labels::Labels;
+use crate::launches::Launches;
 use anyhow::{Context, Result};
 use candle::Device;
 use clap::Args;
