@@ -12,10 +12,9 @@ mod worker;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::backend::Precision;
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::model::parse_size;
-use row::{Backend, Row, name};
+use row::{Backend, Precision, Row, name};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -26,6 +25,7 @@ Examples:
   bench                                        the plan, batch 1, on one thread
   bench --batch 1,8 --threads 1,2
   bench --backend plan,candle,stock            in turn, for a comparison
+  bench --backend cuda,cuda-graph,cuda-candle --batch 1,8,64,256 --precision f32,f16,bf16
   bench --which ghostnetv2_160 --size 256x320 --timing
   bench --which retinanet-lite --size 320 --threads 2 --postprocess
   bench --weights FOLDER --precision f32,bf16,int8 --calibrate photos/ --top1 imagenet/val
@@ -46,6 +46,9 @@ Networks with heads are retinanet-PRESET, yolov3, yolov3-320 and semantic-fpn-PR
 are timed; with --postprocess all that it takes to detections or labels, called with a tensor.
 
 peak_rss_mb is the most memory that the row's process ever had resident (Linux; null elsewhere).
+cuda launches a list of kernels on the first GPU, cuda-graph all of them at once; cuda-candle is candle
+there. All are timed with a copy of the picture to the GPU and of the scores back.
+
 first_result_ms is from the start of its main function over loading the weights (or making random
 ones) to the first result.
 
@@ -53,7 +56,7 @@ The ranges that int8 needs are taken from --calibrate, else from the random inpu
 is as good for the time; that is done before the rows start.
 ";
 
-/// Times a network on the CPU.
+/// Times a network.
 #[derive(Parser, Debug)]
 #[command(name = "bench", after_help = EXAMPLES, after_long_help = format!("{ABOUT_ROWS}\n{EXAMPLES}\n{CODES}"))]
 struct Args {
@@ -76,7 +79,8 @@ struct Args {
     /// What computes
     #[arg(long, value_enum, value_delimiter = ',', default_value = "plan")]
     backend: Vec<Backend>,
-    /// Of a plan's large weights and what they are multiplied with; candle computes in f32
+    /// Of large weights and what they are multiplied with; on a GPU of all maps; candle computes in
+    /// f32
     #[arg(long, value_enum, value_delimiter = ',', default_value = "f32")]
     precision: Vec<Precision>,
     /// Ranges for int8: a folder of pictures, or a file of classify's --save-calibration
@@ -127,12 +131,17 @@ fn run(args: &Args, start: Instant) -> Result<Outcome> {
 
 /// All combinations, those of the same batch and threads together.
 fn rows(args: &Args) -> Result<Vec<Row>> {
-    let precisions = |backend: Backend| {
-        args.precision.iter().filter(move |&&p| backend == Backend::Plan || p == Precision::F32)
-    };
+    let precisions = |backend: Backend| args.precision.iter().filter(move |&&p| backend.knows(p));
     if let Some(backend) = args.backend.iter().find(|&&b| precisions(b).next().is_none()) {
         let backend = name(*backend);
-        let text = format!("--backend {backend}: it computes in f32 only: add f32 to --precision");
+        let text = format!("--backend {backend}: it knows none of these: add f32 to --precision");
+        return Err(Usage(text).into());
+    }
+    if let Some(backend) = args.backend.iter().find(|b| b.is_cuda() && !cfg!(feature = "cuda")) {
+        let backend = name(*backend);
+        let text = format!(
+            "--backend {backend}: this program was built without cuda: run it with --features cuda"
+        );
         return Err(Usage(text).into());
     }
     let which = Which::parse(&args.which)?;

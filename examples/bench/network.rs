@@ -2,9 +2,13 @@
 
 use crate::headed::headed;
 use crate::random;
+#[cfg(feature = "cuda")]
+use crate::row::Precision;
 use crate::row::{Backend, Row};
 use crate::which::Which;
-use anyhow::Result;
+use anyhow::{Context, Result};
+#[cfg(feature = "cuda")]
+use candle::DType;
 use candle::{Device, Tensor};
 use cli::detectors::Preset;
 use cli::model::parse_size;
@@ -58,10 +62,12 @@ impl Network {
             reparameterized: checkpoint.is_some_and(fused),
             ..config.clone()
         };
-        if row.backend == Backend::Plan {
-            Self::plan(row, checkpoint, &config, &shape, input)
-        } else {
-            Self::candle(row, checkpoint, &config, &shape, input)
+        match row.backend {
+            Backend::Plan => Self::plan(row, checkpoint, &config, &shape, input),
+            Backend::Cuda | Backend::CudaGraph => {
+                Self::cuda(row, checkpoint, &config, &shape, input)
+            }
+            _ => Self::candle(row, checkpoint, &config, &shape, input),
         }
     }
 
@@ -87,7 +93,13 @@ impl Network {
         let options = row.plan_options()?;
         let plan = match checkpoint {
             Some(checkpoint) => checkpoint.plan(Some(config), shape, &options)?,
-            None => GhostNet::plan_from(config, CLASSES, random::weights(), shape, &options)?,
+            None => GhostNet::plan_from(
+                config,
+                CLASSES,
+                random::weights(&Device::Cpu),
+                shape,
+                &options,
+            )?,
         };
         if row.show_plan {
             eprintln!("{plan}");
@@ -102,15 +114,54 @@ impl Network {
         shape: &[usize; 4],
         input: Vec<f32>,
     ) -> Result<Self> {
-        let mut net = match checkpoint {
-            Some(checkpoint) => checkpoint.ghostnet(Some(config), &Device::Cpu)?,
-            None => GhostNet::new(config, CLASSES, random::weights())?,
+        let device = match row.backend {
+            Backend::CudaCandle => Device::new_cuda(0).context("can't use CUDA device 0")?,
+            _ => Device::Cpu,
         };
-        net.fuse()?;
+        let net = ghostnet(checkpoint, config, &device)?;
         let input = Tensor::from_vec(input, shape, &Device::Cpu)?;
         let isa = (row.backend == Backend::Candle).then(|| AnyIsa::best().name());
-        let call = move || net.forward(&input).map(drop);
+        let call = move || {
+            let y = net.forward(&input.to_device(&device)?)?;
+            // A GPU has only been asked when this returns: the copy waits for it.
+            if device.is_cpu() { Ok(()) } else { y.to_device(&Device::Cpu).map(drop) }
+        };
         Ok(Self::Calls { call: Box::new(call), isa })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(
+        row: &Row,
+        checkpoint: Option<&Checkpoint>,
+        config: &Config,
+        shape: &[usize; 4],
+        input: Vec<f32>,
+    ) -> Result<Self> {
+        let dtype = match row.precision {
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+            Precision::F32 | Precision::Int8 => DType::F32,
+        };
+        let device = Device::new_cuda(0).context("can't use CUDA device 0")?;
+        let net = ghostnet(checkpoint, config, &Device::Cpu)?;
+        let plan = net.cuda_plan(*shape, dtype, &device)?;
+        if row.backend == Backend::CudaGraph {
+            plan.capture()?;
+        }
+        let input = Tensor::from_vec(input, shape, &Device::Cpu)?;
+        let call = move || plan.forward(&input)?.to_device(&Device::Cpu).map(drop);
+        Ok(Self::Calls { call: Box::new(call), isa: None })
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn cuda(
+        row: &Row,
+        _: Option<&Checkpoint>,
+        _: &Config,
+        _: &[usize; 4],
+        _: Vec<f32>,
+    ) -> Result<Self> {
+        anyhow::bail!("{:?}: this program was built without cuda", row.backend)
     }
 
     /// Computes once.
@@ -147,6 +198,16 @@ impl Network {
             Self::Calls { isa, .. } => *isa,
         }
     }
+}
+
+/// The network on a device, with V3's branches summed.
+fn ghostnet(checkpoint: Option<&Checkpoint>, config: &Config, device: &Device) -> Result<GhostNet> {
+    let mut net = match checkpoint {
+        Some(checkpoint) => checkpoint.ghostnet(Some(config), device)?,
+        None => GhostNet::new(config, CLASSES, random::weights(device))?,
+    };
+    net.fuse()?;
+    Ok(net)
 }
 
 fn slices(outputs: &mut [Vec<f32>]) -> Vec<&mut [f32]> {

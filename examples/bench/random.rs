@@ -6,9 +6,9 @@ use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
 /// Gives a tensor of any shape for every name.
 struct Random;
 
-/// A builder with random weights.
-pub(crate) fn weights() -> VarBuilder<'static> {
-    VarBuilder::from_backend(Box::new(Random), DType::F32, Device::Cpu)
+/// A builder with random weights on a device.
+pub(crate) fn weights(device: &Device) -> VarBuilder<'static> {
+    VarBuilder::from_backend(Box::new(Random), DType::F32, device.clone())
 }
 
 /// Numbers from -1 to 1.

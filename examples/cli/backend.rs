@@ -2,6 +2,7 @@
 
 use crate::calibrate::CalibrateArgs;
 use crate::compute::{Compute, ComputeArgs};
+use crate::launches::Launches;
 use anyhow::Result;
 use candle::{Device, Tensor};
 use clap::{Args, ValueEnum};
@@ -47,6 +48,8 @@ pub enum Backend {
     Plan(PlanOptions, CalibrateArgs),
     /// candle on this device.
     Candle(Device),
+    /// A list of launches on this GPU.
+    Launches(Device),
 }
 
 impl BackendArgs {
@@ -59,6 +62,9 @@ impl BackendArgs {
         self.calibrate.check(self.precision == Precision::Int8)?;
         Ok(match self.compute.open(self.precision.into(), only_candle, warn)? {
             Compute::Plan(options) => Backend::Plan(options, self.calibrate.clone()),
+            Compute::Candle(device) if device.is_cuda() && self.compute.is_free(only_candle) => {
+                Backend::Launches(device)
+            }
             Compute::Candle(device) => Backend::Candle(device),
         })
     }
@@ -71,6 +77,8 @@ pub enum Net {
     Plan(Box<Plan>),
     /// On candle's operations, with the device that it is on.
     Candle(Box<GhostNet>, Device),
+    /// Laid out for a GPU.
+    Launches(Box<Launches>),
 }
 
 impl Net {
@@ -83,6 +91,7 @@ impl Net {
             (Self::Plan(plan), Some(timings)) => plan.forward_timed(x, timings),
             (Self::Plan(plan), None) => plan.forward(x),
             (Self::Candle(net, _), _) => net.forward(x),
+            (Self::Launches(launches), _) => launches.forward(x),
         }
     }
 
@@ -91,6 +100,7 @@ impl Net {
         match self {
             Self::Plan(_) => &Device::Cpu,
             Self::Candle(_, device) => device,
+            Self::Launches(launches) => launches.device(),
         }
     }
 }

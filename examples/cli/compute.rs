@@ -16,7 +16,8 @@ pub struct ComputeArgs {
     /// Threads on the CPU [default: all cores, or RAYON_NUM_THREADS]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// What computes: a plan, on the CPU only, or candle [default: plan on a CPU]
+    /// What computes: a plan, on the CPU only, or candle [default: plan on a CPU; on a CUDA device
+    /// launches of fused kernels for classifiers, else candle]
     #[arg(long, value_enum, value_name = "BACKEND")]
     backend: Option<Choice>,
 }
@@ -112,6 +113,11 @@ impl ComputeArgs {
             options = options.with_threads(threads.into());
         }
         Ok(Compute::Plan(options))
+    }
+
+    /// Whether neither a backend was asked for nor anything that only candle can do.
+    pub(crate) fn is_free(&self, only_candle: Option<&str>) -> bool {
+        self.backend.is_none() && only_candle.is_none()
     }
 
     fn check_plan(&self, only_candle: Option<&str>) -> Result<()> {

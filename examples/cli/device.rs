@@ -1,7 +1,7 @@
 //! Which device.
 
 use crate::exit::Usage;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use candle::Device;
 use clap::Args;
 use std::str::FromStr;
@@ -52,10 +52,11 @@ impl DeviceArgs {
         match if self.cpu { Choice::Cpu } else { self.device } {
             Choice::Cpu => Ok(Device::Cpu),
             Choice::Cuda(n) if cfg!(feature = "cuda") => {
-                Device::new_cuda(n).with_context(|| format!("can't use CUDA device {n}"))
+                let missing = format!("can't use CUDA device {n}: no NVIDIA GPU with a driver");
+                Device::new_cuda(n).map_err(|error| anyhow!("{missing}: {}", reason(&error)))
             }
             Choice::Metal if cfg!(feature = "metal") => {
-                Device::new_metal(0).context("can't use Metal")
+                Device::new_metal(0).map_err(|error| anyhow!("can't use Metal: {}", reason(&error)))
             }
             Choice::Cuda(_) => Err(missing("cuda")),
             Choice::Metal => Err(missing("metal")),
@@ -84,7 +85,13 @@ fn automatic(warn: impl Fn(&str)) -> Device {
         Ok(Device::Cpu)
     };
     opened.unwrap_or_else(|error| {
-        warn(&format!("computing on the CPU, since no GPU can be used: {error}"));
+        let reason = reason(&error);
+        warn(&format!("computing on the CPU, since no GPU can be used: {reason}"));
         Device::Cpu
     })
+}
+
+/// What an error of candle says, without the backtrace that may be below.
+fn reason(error: &candle::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }

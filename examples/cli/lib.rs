@@ -17,6 +17,7 @@ pub mod fitted;
 pub mod headed;
 pub mod inputs;
 pub mod labels;
+pub mod launches;
 pub mod masks;
 pub mod model;
 pub mod networks;

@@ -5,7 +5,9 @@ use crate::calibrate::Uncalibrated;
 use crate::exit::Usage;
 use crate::fingerprint::Fingerprint;
 use crate::labels::Labels;
+use crate::launches::Launches;
 use anyhow::{Context, Result};
+use candle::Device;
 use clap::Args;
 use ghostnetv2::preprocess::Preprocess;
 use ghostnetv2::weights::{Checkpoint, ModelSource};
@@ -92,6 +94,11 @@ impl ModelArgs {
                     net.fuse()?;
                 }
                 Net::Candle(Box::new(net), device.clone())
+            }
+            Backend::Launches(device) => {
+                let mut net = checkpoint.ghostnet(Some(&config), &Device::Cpu)?;
+                net.fuse()?;
+                Net::Launches(Box::new(Launches::new(net, device.clone())))
             }
         };
         let labels = Labels::of_model(checkpoint.timm_config(), classes)?;

@@ -8,12 +8,16 @@
 //! - [`weights`] finds, checks and loads checkpoints, from files or from the hub.
 //! - [`calibration`] keeps the ranges that int8 plans need, [`lowering`] is for heads in plans.
 //! - `preprocess` and `picture` turn files into inputs exactly as timm does.
-#![forbid(unsafe_code)]
+//! - `gpu` has inference on a GPU as a list of launches, which needs no GPU to be looked at.
+#![cfg_attr(not(feature = "cuda"), forbid(unsafe_code))]
+// Launches of kernels are the only `unsafe` code.
+#![cfg_attr(feature = "cuda", deny(unsafe_code))]
 
 mod batch_norm;
 pub mod calibration;
 pub mod config;
 mod error;
+pub mod gpu;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod lowering;

@@ -5,6 +5,7 @@ mod heads;
 use std::sync::Arc;
 
 use super::graph::{Ghost, Join, Network, Node, Op, Value};
+use super::layers::Plain;
 use super::window::Window;
 use super::{PlanError, PlanOptions, Precision};
 use crate::buffer::Store;
@@ -26,6 +27,8 @@ const LEAST_HALVES: usize = 32;
 pub struct NetworkBuilder {
     network: Network,
     store: Store,
+    /// Weights that the next node will have, where they are recorded.
+    recorded: Option<Vec<Plain>>,
 }
 
 impl NetworkBuilder {
@@ -35,9 +38,23 @@ impl NetworkBuilder {
         let input = Node { op: Op::Input, channels, vector: false, repeats: None };
         let precision = options.precision;
         let calibration = options.calibration.clone().filter(|_| precision == Precision::Int8);
-        let network =
-            Network { isa, precision, calibration, nodes: vec![input], outputs: Vec::new() };
-        (Self { network, store: Store::default() }, Value(0))
+        let network = Network {
+            isa,
+            precision,
+            calibration,
+            nodes: vec![input],
+            outputs: Vec::new(),
+            plain: Vec::new(),
+        };
+        (Self { network, store: Store::default(), recorded: None }, Value(0))
+    }
+
+    /// As [`NetworkBuilder::new`], of a network that keeps its weights as they are given too, for
+    /// [`Network::layers`].
+    pub fn recording(channels: usize) -> (Self, Value) {
+        let (mut builder, input) = Self::new(&PlanOptions::default(), channels);
+        builder.recorded = Some(Vec::new());
+        (builder, input)
     }
 
     /// The finished network, which gives `outputs` in this order.
@@ -68,6 +85,7 @@ impl NetworkBuilder {
         PlanError::expect("conv", c > 0 && n > 0, "at least one channel in and out")?;
         let isa = self.network.isa;
         let from = (c, x == Value(0));
+        self.record((weights, bias));
         let weights = Kernels::pack(&mut self.store, isa, window, from, (weights, bias))?;
         let weights = Arc::new(weights);
         Ok(self.push(Op::Conv { x, weights, window, activation }, n, false))
@@ -163,6 +181,7 @@ impl NetworkBuilder {
         match self.network.nodes.last_mut() {
             Some(Node { op: Op::Ghost(module), .. }) if last && module.then.is_none() => {
                 module.then = Some((filters, window));
+                self.attach();
                 Ok(ghost)
             }
             _ => {
@@ -243,6 +262,7 @@ impl NetworkBuilder {
     fn matrix(&mut self, x: Value, weights: &[f32], bias: &[f32]) -> Result<Matrix, PlanError> {
         let shape = (bias.len(), self.channels(x));
         let packing = self.packing(x)?;
+        self.record((weights, bias));
         Matrix::pack(&mut self.store, self.network.isa, packing, shape, weights, bias)
     }
 
@@ -273,11 +293,30 @@ impl NetworkBuilder {
         kernel: (usize, usize),
         (weights, bias): Folded,
     ) -> Result<Filters, PlanError> {
+        self.record((weights, bias));
         Filters::pack(&mut self.store, self.network.isa, channels, kernel, weights, bias)
     }
 
     fn push(&mut self, op: Op, channels: usize, vector: bool) -> Value {
         self.network.nodes.push(Node { op, channels, vector, repeats: None });
+        self.attach();
         Value(self.network.nodes.len() - 1)
+    }
+
+    /// Keeps weights for the next node, where they are recorded.
+    fn record(&mut self, (weights, bias): Folded) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push((weights.to_vec(), bias.to_vec()));
+        }
+    }
+
+    /// Gives what was recorded to the last node.
+    fn attach(&mut self) {
+        let Some(recorded) = &mut self.recorded else { return };
+        let plain = &mut self.network.plain;
+        plain.resize_with(self.network.nodes.len(), Vec::new);
+        if let Some(last) = plain.last_mut() {
+            last.append(recorded);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::layers::Plain;
 use super::resize::Resize;
 use super::window::Window;
 use super::{Calibration, Precision};
@@ -244,6 +245,8 @@ pub struct Network {
     pub(crate) calibration: Option<Arc<Calibration>>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Value>,
+    /// For each node its weights as they were given; empty unless recorded.
+    pub(crate) plain: Vec<Vec<Plain>>,
 }
 
 impl Network {

@@ -132,6 +132,9 @@ fn wrong_usage_is_2() {
         (&["--seconds", "1e40"], "a number of seconds"),
         (&["--backend", "onnx"], "possible values: plan, candle"),
         (&["--backend", "plan,stock", "--precision", "bf16"], "add f32"),
+        (&["--backend", "plan", "--precision", "f16"], "add f32"),
+        #[cfg(not(feature = "cuda"))]
+        (&["--backend", "cuda-graph", "--precision", "f16"], "--features cuda"),
     ];
     for (arguments, expected) in cases {
         let run = run("bench", *arguments);

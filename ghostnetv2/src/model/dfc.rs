@@ -8,7 +8,7 @@
 
 use super::layers::{ConvBn, ConvSpec};
 use crate::config::{Config, Release};
-use crate::ops::{ConvAlgorithm, avg_pool2x2, upsample_bilinear2d, upsample_nearest2d};
+use crate::ops::{ConvAlgorithm, avg_pool2x2, dfc_gate, upsample_bilinear2d};
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::sigmoid};
@@ -47,18 +47,20 @@ impl DfcAttention {
         })
     }
 
-    /// `x`: `[B, C_in, H, W]` → a gate in (0, 1): `[B, C_out, H, W]`.
-    pub(crate) fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+    /// Features `[B, C_out, H, W]` times the gate of `x`, `[B, C_in, H, W]`, in (0, 1).
+    pub(crate) fn gate_t(&self, features: &Tensor, x: &Tensor, train: bool) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
         let y = avg_pool2x2(x)?; // [B, C_in, H/2, W/2]
         let y = self.pointwise.forward_t(&y, train)?; // [B, C_out, H/2, W/2]
         let y = self.horizontal.forward_t(&y, train)?;
         let y = self.vertical.forward_t(&y, train)?;
-        let gate = sigmoid(&y)?; // before upsampling: a quarter of the exponentials
         match (self.release, self.algorithm) {
-            (Release::PyTorch, ConvAlgorithm::Stock) => gate.upsample_nearest2d(h, w),
-            (Release::PyTorch, _) => upsample_nearest2d(&gate, (h, w)),
-            (Release::MindSpore, _) => upsample_bilinear2d(&gate, (h, w), true),
+            (Release::PyTorch, ConvAlgorithm::Stock) => {
+                features * sigmoid(&y)?.upsample_nearest2d(h, w)?
+            }
+            (Release::PyTorch, _) => dfc_gate(features, &y),
+            // The sigmoid before upsampling: a quarter of the exponentials.
+            (Release::MindSpore, _) => features * upsample_bilinear2d(&sigmoid(&y)?, (h, w), true)?,
         }
     }
 

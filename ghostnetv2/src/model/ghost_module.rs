@@ -83,7 +83,7 @@ impl GhostModule {
         let cheap = act(self.cheap_operation.forward_t(&primary, train)?)?;
         let y = Tensor::cat(&[primary, cheap], 1)?.narrow(1, 0, self.out_channels)?;
         match &self.dfc {
-            Some(dfc) => y * dfc.forward_t(x, train)?,
+            Some(dfc) => dfc.gate_t(&y, x, train),
             None => Ok(y),
         }
     }

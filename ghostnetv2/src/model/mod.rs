@@ -19,9 +19,12 @@ mod trunk;
 pub(crate) use trunk::{Node, Trunk};
 
 use crate::config::{Config, Version};
+use crate::gpu::Program;
 use crate::plan::Plan;
 use crate::pyramid::{Level, Pyramid, Taps};
 use crate::training::{TrainingBuilder, TrainingGraph};
+#[cfg(feature = "cuda")]
+use candle::{DType, Device};
 use candle::{Result, Tensor, TensorId, bail};
 use candle_nn::{Func, ModuleT, VarBuilder};
 use engine::plan::{NetworkBuilder, PlanOptions};
@@ -148,6 +151,47 @@ impl GhostNet {
         let Some(&last) = maps.last() else { bail!("no map was computed") };
         let scores = ClassifierHead::lower_from(cfg, classes, &vb, &mut net, last)?;
         Plan::new(net.build(&[scores]), shape, options)
+    }
+
+    /// This network as a list of launches for a GPU, for inputs of `shape` `[B, 3, H, W]`; see
+    /// [`gpu`](crate::gpu). It can be made on any machine.
+    ///
+    /// # Errors
+    /// A shape that the network can't take, or no memory.
+    ///
+    /// # Example
+    /// ```
+    /// use candle::{DType, Device};
+    /// use candle_nn::VarBuilder;
+    /// use ghostnetv2::{Config, GhostNet};
+    /// # fn main() -> candle::Result<()> {
+    /// let vb = VarBuilder::zeros(DType::F32, &Device::Cpu);
+    /// let program = GhostNet::new(&Config::v2(1.0), 1000, vb)?.gpu_program([1, 3, 224, 224])?;
+    /// assert!(program.steps().len() <= 130);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn gpu_program(&self, shape: [usize; 4]) -> Result<Program> {
+        let (mut net, x) = NetworkBuilder::recording(self.trunk.in_channels()?);
+        let maps = self.trunk.lower(&mut net, x, &[Node::LAST])?;
+        let Some(&last) = maps.last() else { bail!("no map was computed") };
+        let scores = self.head.lower(&mut net, last)?;
+        Program::new(&net.build(&[scores]), shape)
+    }
+
+    /// [`GhostNet::gpu_program`] on a CUDA device, with weights and maps in `dtype`: f32, f16 or
+    /// bf16.
+    ///
+    /// # Errors
+    /// As there, a device that is no GPU, or what the device says.
+    #[cfg(feature = "cuda")]
+    pub fn cuda_plan(
+        &self,
+        shape: [usize; 4],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<crate::gpu::CudaPlan> {
+        crate::gpu::CudaPlan::new(self.gpu_program(shape)?, dtype, device)
     }
 
     /// This network in training on a CPU, many times faster than candle's `backward`: class scores

@@ -5,7 +5,7 @@
 
 use super::layers::{Conv2d, ConvSpec};
 use crate::config::Config;
-use crate::ops::global_avg_pool;
+use crate::ops::{global_avg_pool, scale_channels};
 use crate::training::TrainingBuilder;
 use candle::{Error, Result, Tensor};
 use candle_nn::{VarBuilder, ops::hard_sigmoid};
@@ -33,7 +33,7 @@ impl SqueezeExcite {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let squeezed = global_avg_pool(x)?; // [B, C, 1, 1]
         let reduced = self.conv_reduce.forward(&squeezed)?.relu()?;
-        x.broadcast_mul(&hard_sigmoid(&self.conv_expand.forward(&reduced)?)?)
+        scale_channels(x, &hard_sigmoid(&self.conv_expand.forward(&reduced)?)?)
     }
 
     /// Adds the gate of `x` to a plan: what reads `x` multiplies by it.

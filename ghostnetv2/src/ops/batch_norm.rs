@@ -55,6 +55,10 @@ pub fn batch_norm_train(
             x.dims()
         )
     }
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes_with(x, &[weight, bias]) {
+        return super::cuda::batch_norm::batch_norm_train(extent, x, weight, bias, epsilon);
+    }
     if !channelwise::takes(&[x, weight, bias]) {
         return by_candle(x, weight, bias, epsilon);
     }

@@ -4,7 +4,13 @@
 //! # Source
 //! `interpolate(mode="bilinear")`; `UpSample.h` of PyTorch's ATen.
 
+#[cfg(feature = "cuda")]
+use super::cuda::maps::{self, Map};
 use super::planewise::{self, PlaneOp};
+#[cfg(feature = "cuda")]
+use crate::gpu::Geometry;
+#[cfg(feature = "cuda")]
+use candle::{CudaStorage, Shape};
 use candle::{Result, Tensor, bail};
 use std::sync::Arc;
 
@@ -72,10 +78,14 @@ pub fn upsample_bilinear2d(
     let (rows, columns) =
         (bilinear_taps(h, oh, align_corners), bilinear_taps(w, ow, align_corners));
     if planewise::takes(x) {
-        return planewise::apply(
-            Bilinear { from: (h, w), rows: rows.into(), columns: columns.into() },
-            x,
-        );
+        let op = Bilinear {
+            from: (h, w),
+            rows: rows.into(),
+            columns: columns.into(),
+            #[cfg(feature = "cuda")]
+            align_corners,
+        };
+        return planewise::apply(op, x);
     }
     along(&along(x, 2, &rows)?, 3, &columns)
 }
@@ -102,6 +112,9 @@ struct Bilinear {
     from: (usize, usize),
     rows: Arc<[BilinearTaps]>,
     columns: Arc<[BilinearTaps]>,
+    /// What the taps were made of: a GPU makes its own.
+    #[cfg(feature = "cuda")]
+    align_corners: bool,
 }
 
 impl PlaneOp for Bilinear {
@@ -142,5 +155,19 @@ impl PlaneOp for Bilinear {
                 }
             }
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_forward(&self, x: Map) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::sizes(1, self.from, self.output())?;
+        let corners = usize::from(self.align_corners);
+        maps::resize("bilinear_forward", x, self.output(), geometry, &[corners])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(&self, grad_y: Map) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::sizes(1, self.from, self.output())?;
+        let corners = usize::from(self.align_corners);
+        maps::resize("bilinear_grad", grad_y, self.from, geometry, &[corners])
     }
 }

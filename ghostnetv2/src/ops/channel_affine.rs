@@ -18,6 +18,10 @@ pub fn channel_affine(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tens
         let op = Forward(extent);
         return x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, op);
     }
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes_with(x, &[scale, shift]) {
+        return super::cuda::batch_norm::channel_affine(extent, x, scale, shift);
+    }
     let as_map = |t: &Tensor| t.reshape((1, (), 1, 1));
     x.broadcast_mul(&as_map(scale)?)?.broadcast_add(&as_map(shift)?)
 }

@@ -6,7 +6,8 @@ use candle::{Result, Tensor, bail};
 /// How a convolution is computed. All give the same result up to rounding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ConvAlgorithm {
-    /// SIMD kernels on the CPU for f32, [`ConvAlgorithm::CandleOps`] for the rest.
+    /// SIMD kernels on the CPU for f32 and, with the feature `cuda`, kernels on a GPU for depthwise
+    /// convolutions; [`ConvAlgorithm::CandleOps`] for the rest.
     #[default]
     Kernels,
     /// Ordinary candle operations: matrix products, and shifted multiply-adds where depthwise.
@@ -61,7 +62,8 @@ pub fn conv2d(
     }
 }
 
-/// Unfolds the taps next to each other and multiplies once; 1x1 kernels need no unfolding.
+/// Unfolds the taps next to each other and multiplies once; 1x1 kernels need no unfolding, and are
+/// one strided batch of products: one call of cuBLAS on a GPU, which copies nothing.
 fn dense(
     x: &Tensor,
     weight: &Tensor,

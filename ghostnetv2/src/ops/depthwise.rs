@@ -1,6 +1,10 @@
 //! Depthwise convolution, one filter per channel, as a differentiable candle operation.
 
-use super::{conv2d::ConvAlgorithm, taps};
+#[cfg(feature = "cuda")]
+use super::cuda::maps;
+use super::{conv2d::ConvAlgorithm, on_gpu, taps};
+#[cfg(feature = "cuda")]
+use candle::CudaStorage;
 use candle::{
     CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, backend::BackendStorage, bail,
 };
@@ -8,8 +12,9 @@ use engine::kernels::depthwise::{self, DepthwiseShape};
 
 /// Convolves each channel of `x` with its own filter.
 ///
-/// On the CPU f32 runs on SIMD kernels, on all threads of the ambient rayon pool; other
-/// devices and types take ordinary candle operations. Both have gradients for `x` and `weight`.
+/// On the CPU f32 runs on SIMD kernels, on all threads of the ambient rayon pool; with the feature
+/// `cuda` a GPU has kernels for f32, f16 and bf16; other devices and types take ordinary candle
+/// operations. All have gradients for `x` and `weight`.
 ///
 /// # Shapes
 /// `x`: `[B, C, H, W]`, `weight`: `[C, 1, KH, KW]` → `[B, C, OH, OW]` with
@@ -43,8 +48,8 @@ pub fn depthwise_conv2d(
     if (o, per_group) != (c, 1) {
         bail!("depthwise_conv2d: weight {:?}: expected [{c}, 1, KH, KW]", weight.dims())
     }
-    let on_kernels = x.device().is_cpu() && (x.dtype(), weight.dtype()) == (DType::F32, DType::F32);
-    if algorithm == ConvAlgorithm::CandleOps || !on_kernels {
+    let on_cpu = x.device().is_cpu() && (x.dtype(), weight.dtype()) == (DType::F32, DType::F32);
+    if algorithm == ConvAlgorithm::CandleOps || !(on_cpu || on_gpu(&[x, weight])) {
         return shifted_multiply_add(x, weight, stride, padding);
     }
     let shape = DepthwiseShape::new(b, c, (h, w), (kh, kw), stride, padding)
@@ -72,6 +77,13 @@ fn shifted_multiply_add(
     sum.ok_or_else(|| candle::Error::Msg("depthwise_conv2d: empty kernel".into()))
 }
 
+/// What kernels on a GPU are told.
+#[cfg(feature = "cuda")]
+fn geometry(s: &DepthwiseShape) -> Result<crate::gpu::Geometry> {
+    let pairs = [s.input(), s.output(), s.kernel(), s.stride(), s.padding(), (1, 1)];
+    crate::gpu::Geometry::new(s.channels(), pairs)
+}
+
 /// `(x, weight) → y`.
 struct Forward(DepthwiseShape);
 /// `(weight, grad of y) → grad of x`.
@@ -96,6 +108,18 @@ impl CustomOp2 for Forward {
         let mut y = vec![0f32; s.output_len()];
         depthwise::forward(s, x, weight, None, &mut y).map_err(candle::Error::wrap)?;
         Ok((CpuStorage::F32(y), Shape::from((s.batch(), s.channels(), oh, ow))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (s, planes) = (&self.0, (self.0.batch(), self.0.channels()));
+        maps::depthwise((x, x_layout), (weight, weight_layout), planes, s.output(), geometry(s)?)
     }
 
     fn bwd(
@@ -130,6 +154,19 @@ impl CustomOp2 for GradInput {
         depthwise::grad_input(s, weight, grad, &mut grad_x).map_err(candle::Error::wrap)?;
         Ok((CpuStorage::F32(grad_x), Shape::from((s.batch(), s.channels(), h, w))))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (s, planes) = (&self.0, (self.0.batch(), self.0.channels()));
+        let (weight, grad) = ((weight, weight_layout), (grad, grad_layout));
+        maps::depthwise_grad_input(weight, grad, planes, s.input(), geometry(s)?)
+    }
 }
 
 impl CustomOp2 for GradWeight {
@@ -149,6 +186,19 @@ impl CustomOp2 for GradWeight {
         let mut grad_weight = vec![0f32; s.weight_len()];
         depthwise::grad_weight(s, x, grad, &mut grad_weight).map_err(candle::Error::wrap)?;
         Ok((CpuStorage::F32(grad_weight), Shape::from((s.channels(), 1, kh, kw))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (s, planes) = (&self.0, (self.0.batch(), self.0.channels()));
+        let (x, grad) = ((x, x_layout), (grad, grad_layout));
+        maps::depthwise_grad_weight(x, grad, planes, s.kernel(), geometry(s)?)
     }
 }
 

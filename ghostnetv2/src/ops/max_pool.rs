@@ -1,6 +1,12 @@
 //! Max pooling with right gradients where windows overlap and sizes are odd.
 
+#[cfg(feature = "cuda")]
+use super::cuda::maps;
 use super::planewise::takes;
+#[cfg(feature = "cuda")]
+use crate::gpu::Geometry;
+#[cfg(feature = "cuda")]
+use candle::CudaStorage;
 use candle::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -60,6 +66,13 @@ impl MaxPool {
                  most half the window"
             ),
         }
+    }
+
+    /// What kernels on a GPU are told.
+    #[cfg(feature = "cuda")]
+    fn geometry(&self) -> Result<Geometry> {
+        let stride = (self.stride, self.stride);
+        Geometry::new(1, [self.from, self.to, self.kernel, stride, self.padding, (1, 1)])
     }
 
     /// The rows, or columns, that window `i` covers.
@@ -127,6 +140,11 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(y), Shape::from((b, c, oh, ow))))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        maps::max_pool("max_pool_forward", &[(x, layout)], self.0.to, self.0.geometry()?)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         x.apply_op2_no_bwd(&grad.contiguous()?, &Backward(self.0)).map(Some)
     }
@@ -152,5 +170,17 @@ impl CustomOp2 for Backward {
             self.0.largest(x, |window, place| grad_x[place] += grad[window]);
         });
         Ok((CpuStorage::F32(grad_x), x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let operands = [(x, x_layout), (grad, grad_layout)];
+        maps::max_pool("max_pool_grad", &operands, self.0.from, self.0.geometry()?)
     }
 }

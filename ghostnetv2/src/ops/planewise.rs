@@ -1,5 +1,10 @@
 //! Linear operations on each `[H, W]` plane by itself, as differentiable candle operations.
 
+#[cfg(feature = "cuda")]
+use super::cuda::maps::Map;
+use super::on_gpu;
+#[cfg(feature = "cuda")]
+use candle::CudaStorage;
 use candle::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -21,14 +26,22 @@ pub(super) trait PlaneOp: Clone + Send + Sync + 'static {
 
     /// Adds to `grad_x`, which is zero, what `grad_y` means for it.
     fn backward(&self, grad_y: &[f32], grad_x: &mut [f32]);
+
+    /// The forward pass of all planes of `x`, on a GPU.
+    #[cfg(feature = "cuda")]
+    fn cuda_forward(&self, x: Map) -> Result<(CudaStorage, Shape)>;
+
+    /// The backward pass of all planes of the gradient of `y`, on a GPU.
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(&self, grad_y: Map) -> Result<(CudaStorage, Shape)>;
 }
 
 /// Whether [`apply`] can take a tensor.
 pub(super) fn takes(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    (x.device().is_cpu() && x.dtype() == DType::F32) || on_gpu(&[x])
 }
 
-/// `[B, C, H, W]` → `[B, C, OH, OW]` on the CPU in f32.
+/// `[B, C, H, W]` → `[B, C, OH, OW]` on the CPU in f32, or on a GPU.
 pub(super) fn apply<P: PlaneOp>(op: P, x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Forward(op))
 }
@@ -45,6 +58,11 @@ impl<P: PlaneOp> CustomOp1 for Forward<P> {
         each_plane(x, layout, self.0.output(), |x, y| self.0.forward(x, y))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.0.cuda_forward((x, layout))
+    }
+
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&Backward(self.0.clone()))?))
     }
@@ -57,6 +75,11 @@ impl<P: PlaneOp> CustomOp1 for Backward<P> {
 
     fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         each_plane(grad, layout, self.0.input(), |grad_y, grad_x| self.0.backward(grad_y, grad_x))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.0.cuda_backward((grad, layout))
     }
 }
 

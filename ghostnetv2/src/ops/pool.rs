@@ -1,6 +1,12 @@
 //! Average pooling with right gradients at odd sizes.
 
+#[cfg(feature = "cuda")]
+use super::cuda::maps::{self, Map};
 use super::planewise::{self, PlaneOp};
+#[cfg(feature = "cuda")]
+use crate::gpu::Geometry;
+#[cfg(feature = "cuda")]
+use candle::{CudaStorage, Shape};
 use candle::{D, Result, Tensor, bail};
 
 /// Mean of 2x2 windows at stride 2; an odd last row or column is left out, as PyTorch does.
@@ -26,6 +32,14 @@ pub fn avg_pool2x2(x: &Tensor) -> Result<Tensor> {
 struct AvgPool2x2 {
     h: usize,
     w: usize,
+}
+
+#[cfg(feature = "cuda")]
+impl AvgPool2x2 {
+    fn geometry(self) -> Result<Geometry> {
+        let halved = (self.h / 2, self.w / 2);
+        Geometry::new(1, [(self.h, self.w), halved, (2, 2), (2, 2), (0, 0), (1, 1)])
+    }
 }
 
 impl PlaneOp for AvgPool2x2 {
@@ -59,6 +73,16 @@ impl PlaneOp for AvgPool2x2 {
             }
         }
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_forward(&self, x: Map) -> Result<(CudaStorage, Shape)> {
+        maps::avg_pool("avg_pool_forward", x, self.output(), self.geometry()?)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(&self, grad_y: Map) -> Result<(CudaStorage, Shape)> {
+        maps::avg_pool("avg_pool_grad", grad_y, self.input(), self.geometry()?)
+    }
 }
 
 /// Mean over all pixels.
@@ -69,5 +93,53 @@ impl PlaneOp for AvgPool2x2 {
 /// # Errors
 /// Fewer than two axes.
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if x.rank() == 4 && super::on_gpu(&[x]) {
+        return x.contiguous()?.apply_op1(gpu::PlaneMean);
+    }
     x.mean_keepdim((D::Minus2, D::Minus1))
+}
+
+#[cfg(feature = "cuda")]
+mod gpu {
+    use super::super::cuda::maps;
+    use candle::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+    /// `x → y`.
+    pub(super) struct PlaneMean;
+    /// `grad of y → grad of x`, of this height and width.
+    struct PlaneMeanGrad(usize, usize);
+
+    impl CustomOp1 for PlaneMean {
+        fn name(&self) -> &'static str {
+            "global-avg-pool"
+        }
+
+        fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+            bail!("a CUDA operation on a CPU")
+        }
+
+        fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+            maps::plane_mean((x, layout))
+        }
+
+        fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+            let (_, _, h, w) = x.dims4()?;
+            grad.contiguous()?.apply_op1_no_bwd(&PlaneMeanGrad(h, w)).map(Some)
+        }
+    }
+
+    impl CustomOp1 for PlaneMeanGrad {
+        fn name(&self) -> &'static str {
+            "global-avg-pool-backward"
+        }
+
+        fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+            bail!("a CUDA operation on a CPU")
+        }
+
+        fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+            maps::plane_mean_grad((grad, layout), (self.0, self.1))
+        }
+    }
 }

@@ -1,6 +1,12 @@
 //! Nearest upsampling to any size, with a gradient that accumulates.
 
+#[cfg(feature = "cuda")]
+use super::cuda::maps::{self, Map};
 use super::planewise::{self, PlaneOp};
+#[cfg(feature = "cuda")]
+use crate::gpu::Geometry;
+#[cfg(feature = "cuda")]
+use candle::{CudaStorage, Shape};
 use candle::{Device, Result, Tensor, bail};
 
 /// Resizes by repeating the nearest pixel: output `i` reads input `floor(i * in / out)`, as
@@ -81,5 +87,17 @@ impl PlaneOp for Nearest {
                 grad_x[source(ox, w, ow)] += grad;
             }
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_forward(&self, x: Map) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::sizes(1, self.from, self.to)?;
+        maps::resize("nearest_forward", x, self.to, geometry, &[])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(&self, grad_y: Map) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::sizes(1, self.from, self.to)?;
+        maps::resize("nearest_grad", grad_y, self.from, geometry, &[])
     }
 }

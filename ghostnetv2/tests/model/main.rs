@@ -4,6 +4,8 @@
 
 mod fixture;
 mod formula;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod gradients;
 mod keys;
 mod odd_sizes;

@@ -94,6 +94,7 @@ impl Case {
         assert_eq!(found.dims(), expected.dims(), "{}: {key}", self.name());
         let most =
             |t: &Tensor| t.abs()?.to_dtype(DType::F64)?.flatten_all()?.max(0)?.to_scalar::<f64>();
+        let found = found.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
         let (off, size) = (most(&(found - &expected)?)?, most(&expected)?.max(1.0));
         assert!(off <= OFF * size, "{}: {key} is {off:e} off, of {size}", self.name());
         Ok(())
@@ -149,23 +150,39 @@ impl Case {
 #[test]
 fn candle_operations_are_pytorchs() -> Result<()> {
     for algorithm in [ConvAlgorithm::Kernels, ConvAlgorithm::CandleOps] {
-        compare(algorithm)?;
+        compare(algorithm, &Device::Cpu, DType::F32)?;
     }
     Ok(())
 }
 
-fn compare(algorithm: ConvAlgorithm) -> Result<()> {
+/// In double precision, for which there are no kernels: what Metal computes too.
+#[test]
+fn ordinary_candle_operations_are_pytorchs() -> Result<()> {
+    compare(ConvAlgorithm::CandleOps, &Device::Cpu, DType::F64)
+}
+
+#[test]
+#[cfg(feature = "cuda")]
+#[ignore = "needs a GPU"]
+fn gpu_operations_are_pytorchs() -> Result<()> {
+    compare(ConvAlgorithm::Kernels, &Device::new_cuda(0)?, DType::F32)
+}
+
+/// All cases with operands on this device, in this type.
+fn compare(algorithm: ConvAlgorithm, device: &Device, dtype: DType) -> Result<()> {
+    let placed = |t: Tensor| t.to_device(device)?.to_dtype(dtype);
     let mut compared = 0;
     for case in cases() {
         let names = ["x", "weight", "bias", "gate"].into_iter().filter(|n| case.shape(n).is_some());
-        let vars = names.map(|name| Ok((name, Var::from_tensor(&case.operand(name)?)?)));
+        let var = |name| Var::from_tensor(&placed(case.operand(name)?)?);
+        let vars = names.map(|name| Ok((name, var(name)?)));
         let vars = vars.collect::<Result<BTreeMap<_, _>>>()?;
         let operands = vars.iter().map(|(name, var)| (*name, var.as_tensor().clone())).collect();
         let Some(y) = case.applied(&operands, algorithm)? else { continue };
         case.check("y", &y, None)?;
-        let mut loss = y.mul(&case.outer("y", &y)?)?.sum_all()?;
+        let mut loss = y.mul(&placed(case.outer("y", &y)?)?)?.sum_all()?;
         for (name, operand) in &operands {
-            let again = case.outer(&format!("again/{name}"), operand)?;
+            let again = placed(case.outer(&format!("again/{name}"), operand)?)?;
             loss = (loss + operand.mul(&again)?.sum_all()?)?;
         }
         let gradients = loss.backward()?;
