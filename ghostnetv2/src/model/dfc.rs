@@ -26,13 +26,15 @@ pub(crate) struct DfcAttention {
 }
 
 impl DfcAttention {
+    /// A branch whose decoupled kernels have taps `dilation` cells apart.
     pub(crate) fn new(
-        in_channels: usize,
-        out_channels: usize,
+        (in_channels, out_channels): (usize, usize),
+        dilation: usize,
         algorithm: ConvAlgorithm,
         vb: VarBuilder,
     ) -> Result<Self> {
-        let depthwise = |kernel| ConvSpec::depthwise(out_channels, kernel, 1, algorithm);
+        let depthwise =
+            |kernel| ConvSpec::depthwise(out_channels, kernel, 1, algorithm).dilated(dilation);
         Ok(Self {
             pointwise: ConvSpec::pointwise(in_channels, out_channels, algorithm)
                 .conv_bn(vb.pp(0), vb.pp(1))?,
@@ -61,9 +63,19 @@ impl DfcAttention {
         let pooled = net.avg_pool2x2(x).map_err(Error::wrap)?;
         let pointwise = self.pointwise.folded()?;
         let (horizontal, vertical) = (self.horizontal.folded()?, self.vertical.folded()?);
-        let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
-        net.dfc(pooled, pointwise.get(), along_row, along_column).map_err(Error::wrap)
+        let (across, down) = (self.horizontal.conv.window()?, self.vertical.conv.window()?);
+        if across.dilation == 1 {
+            let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
+            let gate = net.dfc(pooled, pointwise.get(), along_row, along_column);
+            return gate.map_err(Error::wrap);
+        }
+        // The engine's one operation for all of this has neighbouring taps.
+        let same = Activation::Identity;
+        let y = net.pointwise(pooled, pointwise.get(), same, None).map_err(Error::wrap)?;
+        let y = net.depthwise(y, across, horizontal.get(), same).map_err(Error::wrap)?;
+        net.depthwise(y, down, vertical.get(), Activation::Sigmoid).map_err(Error::wrap)
     }
+
     /// Adds this branch to a network in training: the gate before upsampling.
     pub(crate) fn lower_t(&self, net: &mut TrainingBuilder, x: Value) -> Result<Value> {
         let window = Window { padding: (0, 0), ..Window::same((2, 2), 2) };

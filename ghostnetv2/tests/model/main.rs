@@ -7,6 +7,7 @@ mod formula;
 mod gradients;
 mod keys;
 mod odd_sizes;
+mod output_stride;
 mod parity;
 mod plan;
 mod training;
