@@ -84,7 +84,8 @@ pub struct Config {
     /// Input pixels per cell of the coarsest map: 32, or 16 or 8 for dense heads such as DeepLabV3's.
     /// Strides that would make it coarser are left out, and every convolution is dilated by those
     /// that were left out before it: it sees the pixels that it was trained on, and the weights stay
-    /// the same.
+    /// the same. DFC attention still pools two by two cells, and squeeze-and-excitation takes its
+    /// mean over more of them, so that with these, cells need not equal those of the coarse map.
     ///
     /// # Source
     /// timm's `output_stride` as its `EfficientNetBuilder` has it for MobileNetV2 and V3, and the
