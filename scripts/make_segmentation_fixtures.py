@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Semantic FPN as mmsegmentation and segmentation_models_pytorch compute it, for the Rust tests of the crate `heads`.
+"""Semantic FPN as mmsegmentation and segmentation_models_pytorch compute it, and DeepLabV3 as mmsegmentation does, for the
+Rust tests of the crate `heads`.
 
-The networks are the real ones: mmsegmentation's around timm's GhostNetV2 at width 0.25 and narrow itself,
-segmentation_models_pytorch's with all of its constants. Weights, the picture, logits and labels of the losses are filled
+The networks are the real ones: mmsegmentation's around timm's GhostNetV2 at width 0.25 and narrow themselves,
+segmentation_models_pytorch's with all of its constants. DeepLabV3's backbone is dilated as of_deeplabv3.py tells. Weights, the picture, logits and labels of the losses are filled
 by formula (formula.py; heads_fixtures/segmented.py).
 
 Written to heads/tests/fixtures/segmentation:
@@ -11,6 +12,10 @@ Written to heads/tests/fixtures/segmentation:
       quarter   its logits, at a quarter of that
       labels    [H, W] bytes, the class of each pixel of the picture
       sliding   (mmseg) the same with windows of 64x96 in steps of 40x56
+  deeplabv3, deeplabv3-d16
+      pixels    the network's input
+      logits    its logits, at an eighth or a sixteenth of that
+      labels    [H, W] bytes, the class of each pixel of the picture
   losses
       NAME/AVERAGE/{loss,gradient}  cross entropy of logits by formula and its gradient; NAME is `mixed`, or `none` where
                                     nothing is labelled; AVERAGE is `all` or `labelled`, what it is divided by
@@ -29,7 +34,7 @@ import PIL
 import timm
 import torch
 
-from heads_fixtures import of_mmseg, of_smp, stored
+from heads_fixtures import of_deeplabv3, of_mmseg, of_smp, stored
 
 import mmcv
 import mmseg
@@ -55,6 +60,8 @@ def main() -> None:
 
     stored.save("segmentation", "mmseg", of_mmseg.whole(), VERSIONS)
     stored.save("segmentation", "smp", of_smp.whole(), VERSIONS)
+    stored.save("segmentation", "deeplabv3", of_deeplabv3.whole(8), VERSIONS)
+    stored.save("segmentation", "deeplabv3-d16", of_deeplabv3.whole(16), VERSIONS)
     losses: dict = {}
     of_mmseg.losses(losses)
     stored.save("segmentation", "losses", losses, VERSIONS)

@@ -51,7 +51,7 @@ fn network(options: &PlanOptions) -> Result<Arc<Network>, PlanError> {
     let stem = b.conv(input, half, w(16, 27), relu)?;
     let small = b.avg_pool2x2(stem)?;
     let gate = b.dfc(small, w(40, 16), (5, w(40, 5)), (5, w(40, 5)))?;
-    let cheap = ((3, 3), w(20, 9));
+    let cheap = (Window::same((3, 3), 1), w(20, 9));
     let wide = b.ghost((stem, None), 40, w(20, 16), cheap, relu, Join::Gate(gate))?;
     let wide = b.then_depthwise(wide, half, w(40, 9))?;
     let mean = b.global_pool(wide)?;

@@ -42,8 +42,8 @@ what disturbs the machine disturbs all of them; compare medians of one run only.
 A plan is called as an application would that holds its memory: raw values in, raw values out, into
 buffers that are there. candle is called with a tensor and makes a new one.
 
-Networks with heads are retinanet-PRESET, yolov3, yolov3-320 and semantic-fpn-PRESET, on ghostnetv2_100. Their raw outputs
-are timed; with --postprocess all that it takes to detections or labels, called with a tensor.
+Networks with heads are retinanet-PRESET, yolov3, yolov3-320, semantic-fpn-PRESET, deeplabv3 and
+deeplabv3-d16, on ghostnetv2_100. Their raw outputs are timed; with --postprocess all that it takes to detections or labels, called with a tensor.
 
 peak_rss_mb is the most memory that the row's process ever had resident (Linux; null elsewhere).
 cuda launches a list of kernels on the first GPU, cuda-graph all of them at once; cuda-candle is candle

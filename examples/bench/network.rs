@@ -10,12 +10,13 @@ use anyhow::{Context, Result};
 #[cfg(feature = "cuda")]
 use candle::DType;
 use candle::{Device, Tensor};
-use cli::detectors::Preset;
 use cli::model::parse_size;
+use cli::{detectors, segmenters};
 use engine::isa::AnyIsa;
 use engine::plan::{Plan, Scratch};
 use ghostnetv2::weights::{Checkpoint, ModelSource};
 use ghostnetv2::{Calibration, Config, GhostNet, Timings};
+use heads::deeplabv3::DeepLabV3;
 use heads::retinanet::RetinaNet;
 use heads::segmentation::SemanticFpn;
 use heads::yolov3::YoloV3;
@@ -46,14 +47,17 @@ impl Network {
         let input: Vec<f32> = random::numbers("input").take(shape.iter().product()).collect();
         let config = match &row.which {
             Which::Classifier(config) => config,
-            Which::Detector(Preset::RetinaNet(preset)) => {
+            Which::Detector(detectors::Preset::RetinaNet(preset)) => {
                 return headed::<RetinaNet>(row, &preset.config(), checkpoint, (&shape, input));
             }
-            Which::Detector(Preset::YoloV3(preset)) => {
+            Which::Detector(detectors::Preset::YoloV3(preset)) => {
                 return headed::<YoloV3>(row, &preset.config(), checkpoint, (&shape, input));
             }
-            Which::Segmenter(preset) => {
+            Which::Segmenter(segmenters::Preset::SemanticFpn(preset)) => {
                 return headed::<SemanticFpn>(row, &preset.config(), checkpoint, (&shape, input));
+            }
+            Which::Segmenter(segmenters::Preset::DeepLabV3(preset)) => {
+                return headed::<DeepLabV3>(row, &preset.config(), checkpoint, (&shape, input));
             }
         };
         let fused = |checkpoint: &Checkpoint| checkpoint.config().is_ok_and(|c| c.reparameterized);

@@ -1,11 +1,11 @@
 //! What a row's network is.
 
 use anyhow::Result;
-use cli::detectors::Preset;
+use cli::detectors;
 use cli::exit::Usage;
 use cli::model::named;
+use cli::segmenters;
 use ghostnetv2::Config;
-use heads::segmentation;
 use std::str::FromStr;
 
 /// What a row's network is.
@@ -14,23 +14,26 @@ pub(crate) enum Which {
     /// A classifier of the family.
     Classifier(Config),
     /// A detector on GhostNetV2 1.0x.
-    Detector(Preset),
-    /// A Semantic FPN on the same.
-    Segmenter(segmentation::Preset),
+    Detector(detectors::Preset),
+    /// A Semantic FPN or a DeepLabV3 on the same.
+    Segmenter(segmenters::Preset),
 }
 
 impl Which {
-    /// From a name such as `ghostnetv2_130`, `retinanet-lite`, `yolov3` or `semantic-fpn-smp`.
+    /// From a name such as `ghostnetv2_130`, `retinanet-lite`, `yolov3`, `semantic-fpn-smp` or
+    /// `deeplabv3`.
     ///
     /// # Errors
     /// [`Usage`]: a name of nothing.
     pub(crate) fn parse(name: &str) -> Result<Self> {
         Ok(if let Some(preset) = name.strip_prefix("retinanet-") {
-            Self::Detector(Preset::RetinaNet(preset_of(name, preset)?))
+            Self::Detector(detectors::Preset::RetinaNet(preset_of(name, preset)?))
         } else if name.starts_with("yolov3") {
-            Self::Detector(Preset::YoloV3(preset_of(name, name)?))
+            Self::Detector(detectors::Preset::YoloV3(preset_of(name, name)?))
         } else if let Some(preset) = name.strip_prefix("semantic-fpn-") {
-            Self::Segmenter(preset_of(name, preset)?)
+            Self::Segmenter(segmenters::Preset::SemanticFpn(preset_of(name, preset)?))
+        } else if name.starts_with("deeplabv3") {
+            Self::Segmenter(segmenters::Preset::DeepLabV3(preset_of(name, name)?))
         } else {
             Self::Classifier(named(name)?)
         })
@@ -40,9 +43,12 @@ impl Which {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Classifier(config) => config.name(),
-            Self::Detector(Preset::RetinaNet(preset)) => format!("retinanet-{preset}"),
-            Self::Detector(Preset::YoloV3(preset)) => preset.to_string(),
-            Self::Segmenter(preset) => format!("semantic-fpn-{preset}"),
+            Self::Detector(detectors::Preset::RetinaNet(preset)) => format!("retinanet-{preset}"),
+            Self::Detector(detectors::Preset::YoloV3(preset)) => preset.to_string(),
+            Self::Segmenter(segmenters::Preset::SemanticFpn(preset)) => {
+                format!("semantic-fpn-{preset}")
+            }
+            Self::Segmenter(segmenters::Preset::DeepLabV3(preset)) => preset.to_string(),
         }
     }
 

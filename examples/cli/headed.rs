@@ -4,7 +4,7 @@ use crate::compute::Compute;
 use crate::exit::Usage;
 use crate::fingerprint::Fingerprint;
 use crate::model;
-use crate::networks::{Network, Ready, Segmenter};
+use crate::networks::{Network, Ready};
 use anyhow::Result;
 use candle::DType;
 use clap::Args;
@@ -12,7 +12,6 @@ use ghostnetv2::weights::{Checkpoint, ModelSource, TimmConfig};
 use ghostnetv2::{Config, MIN_SIDE};
 use heads::Seeded;
 use heads::placement::InputConfig;
-use heads::segmentation;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -49,15 +48,6 @@ pub struct HeadedArgs {
 pub trait Shipped {
     /// That one.
     const BUILT_IN: Option<ModelSource>;
-}
-
-impl Shipped for segmentation::Preset {
-    /// Trained as its README says.
-    const BUILT_IN: Option<ModelSource> = Some(ModelSource::Embedded {
-        name: "the built-in ghostnetv2_100-camvid",
-        weights: include_bytes!("../../assets/ghostnetv2_100-camvid/model.safetensors"),
-        config: include_str!("../../assets/ghostnetv2_100-camvid/config.json"),
-    });
 }
 
 /// What to build a network from.
@@ -217,19 +207,6 @@ impl<P> Headed<P> {
         let drawn = |backbone| Ok(untrained(backbone)?.var_builder(DType::F32, device));
         let net = N::open(config, &self.backbone, self.checkpoint.as_ref(), device, drawn)?;
         Ok(Ready::new(net, compute, batch)?)
-    }
-}
-
-impl Headed<segmentation::Preset> {
-    /// A Semantic FPN, for pictures of another size where one is given; a plan is laid out for
-    /// `batch` of them.
-    ///
-    /// # Errors
-    /// [`Usage`]: a size that there can't be; weights that do not fit.
-    pub fn semantic_fpn(&self, size: Option<usize>, at: (&Compute, usize)) -> Result<Segmenter> {
-        let mut config = self.preset.config();
-        config.input = self.sized(config.input, size)?;
-        self.ready(&config, at)
     }
 }
 

@@ -29,6 +29,7 @@ pub mod prediction;
 pub mod progress;
 pub mod records;
 pub mod scenes;
+pub mod segmenters;
 pub mod shard;
 pub mod shards;
 pub mod spent;

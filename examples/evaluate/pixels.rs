@@ -9,16 +9,16 @@ use cli::exit::{Outcome, Output, Usage};
 use cli::files::with_ending;
 use cli::fitted::{Item, Run, Task};
 use cli::headed::{Headed, HeadedArgs};
-use cli::networks::Segmenter;
 use cli::part::Content;
 use cli::pictures::PictureArgs;
+use cli::segmenters::{Preset, Segmenter};
 use cli::shard::share_of;
 use cli::{inputs, scenes};
 use heads::data::pixels::Layout;
 use heads::data::{DataError, mask};
 use heads::eval::segmentation::PixelCounts;
 use heads::placement::Batch;
-use heads::segmentation::{LabelMap, Preset};
+use heads::segmentation::LabelMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -113,8 +113,8 @@ fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcom
     let annotations = beside(&paths, &args.annotations)?;
     let compute = args.backend.open(|text| eprintln!("{text}"))?;
     let headed: Headed<Preset> = args.model.open(args.quiet)?;
-    let network = headed.semantic_fpn(args.size, (&compute, 1))?;
-    let classes = network.config().classes;
+    let network = headed.segmenter(args.size, (&compute, 1))?;
+    let classes = network.classes();
     if let Some(expected) = layout.classes().filter(|expected| *expected != classes) {
         let text = format!(
             "{}: the network has {classes} classes, the annotations {expected}: expected another \
@@ -130,7 +130,7 @@ fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcom
         share: share.as_ref(),
         batch: 1,
         options: args.decode.options_for_places(),
-        input: network.config().input,
+        input: network.input(),
         device: network.device(),
         out: None,
         format: None,
@@ -160,7 +160,7 @@ fn invalid(path: &Path, problem: &impl ToString) -> DataError {
 struct Scored<'a> {
     args: &'a PixelsArgs,
     layout: Layout,
-    network: Segmenter,
+    network: Box<dyn Segmenter>,
     /// The annotation of each picture.
     annotations: Vec<PathBuf>,
     counts: PixelCounts,
@@ -171,7 +171,7 @@ impl Task for Scored<'_> {
     type Row = ();
 
     fn compute(&mut self, batch: &Batch) -> Result<Vec<LabelMap>> {
-        Ok(self.network.answers(&self.network.forward(&batch.pixels, None)?, batch)?)
+        self.network.label(&self.network.forward(&batch.pixels, None)?, batch)
     }
 
     fn show(&mut self, item: Item<'_>, map: LabelMap) -> Result<()> {

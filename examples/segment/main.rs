@@ -11,14 +11,14 @@ use cli::exit::{CODES, Outcome, Usage, report};
 use cli::fitted::draw_each;
 use cli::headed::{Headed, HeadedArgs};
 use cli::model::parse_size;
-use cli::networks::Segmenter;
 use cli::output::Format;
 use cli::pictures::PictureArgs;
+use cli::segmenters::{Preset, Segmenter};
 use cli::shard::{ShardArgs, Share};
 use cli::spent::Spent;
 use cli::{inputs, masks, scenes};
 use heads::data::mask;
-use heads::segmentation::{Preset, Sliding};
+use heads::segmentation::Sliding;
 use record::Areas;
 use session::Session;
 use std::path::PathBuf;
@@ -87,7 +87,8 @@ struct Args {
     /// Segment a ready tensor instead: `input`, [B, 3, H, W], of a safetensors file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pictures", "out", "shard"])]
     tensor: Option<PathBuf>,
-    /// Write input and logits, at a quarter of the input's size, to a safetensors file
+    /// Write input and logits, at a quarter of the input's size or the output stride of a DeepLabV3,
+    /// to a safetensors file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["window", "shard"])]
     dump: Option<PathBuf>,
     /// Say how long loading, reading, computing and drawing took, and the kinds of operation of a plan
@@ -157,15 +158,13 @@ fn network(
     args: &Args,
     headed: &Headed<Preset>,
     compute: &Compute,
-) -> Result<(Segmenter, Vec<String>)> {
-    let network = headed.semantic_fpn(args.size, (compute, args.batch.into()))?;
-    let classes = network.config().classes;
+) -> Result<(Box<dyn Segmenter>, Vec<String>)> {
+    let network = headed.segmenter(args.size, (compute, args.batch.into()))?;
+    let classes = network.classes();
     let names = scenes::names(classes, headed.timm_config(), args.labels.as_deref())?;
     let (name, preset) = (headed.backbone.name(), headed.preset);
-    let origin = headed.origin();
-    args.note(&format!(
-        "model built: semantic fpn ({preset}) on {name}, {classes} classes, {origin}"
-    ));
+    let (kind, origin) = (preset.network(), headed.origin());
+    args.note(&format!("model built: {kind} ({preset}) on {name}, {classes} classes, {origin}"));
     Ok((network, names))
 }
 

@@ -7,8 +7,8 @@ use cli::draw::{self, Legend, Pen};
 use cli::exit::Outcome;
 use cli::files::{self, with_ending};
 use cli::fitted::{Item, Run, Task};
-use cli::networks::Segmenter;
 use cli::output::Writer;
+use cli::segmenters::Segmenter;
 use cli::shard::Share;
 use cli::spent::Spent;
 use cli::{masks, tensors};
@@ -19,7 +19,7 @@ use std::time::Instant;
 
 pub(crate) struct Session<'a> {
     pub(crate) args: &'a Args,
-    pub(crate) network: Segmenter,
+    pub(crate) network: Box<dyn Segmenter>,
     /// Of its classes.
     pub(crate) names: Vec<String>,
     pub(crate) sliding: Option<Sliding>,
@@ -34,7 +34,7 @@ impl Session<'_> {
             share,
             batch: self.args.batch.into(),
             options: self.args.decode.options_for_places(),
-            input: self.network.config().input,
+            input: self.network.input(),
             device: self.network.device(),
             out: self.args.out.as_deref(),
             format: Some(self.args.format),
@@ -76,7 +76,7 @@ impl Task for Session<'_> {
         self.spent.pictures += batch.placements.len();
         let start = Instant::now();
         if let Some(sliding) = self.sliding {
-            let maps = self.network.segment_sliding(batch, sliding)?;
+            let maps = self.network.slide(batch, sliding)?;
             self.spent.since("computing", start);
             return Ok(maps);
         }
@@ -87,7 +87,7 @@ impl Task for Session<'_> {
             tensors::write(path, vec![input, ("logits".to_owned(), logits.clone())])?;
         }
         let start = Instant::now();
-        let maps = self.network.answers(&logits, batch)?;
+        let maps = self.network.label(&logits, batch)?;
         self.spent.since("labelling", start);
         Ok(maps)
     }

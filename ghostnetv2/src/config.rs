@@ -102,6 +102,17 @@ pub struct Config {
     pub width: f64,
     /// Channels of the input, 3 for RGB.
     pub in_channels: usize,
+    /// Input pixels per cell of the coarsest map: 32, or 16 or 8 for dense heads such as DeepLabV3's.
+    /// Strides that would make it coarser are left out, and every convolution is dilated by those
+    /// that were left out before it: it sees the pixels that it was trained on, and the weights stay
+    /// the same. DFC attention still pools two by two cells, and squeeze-and-excitation takes its
+    /// mean over more of them, so that with these, cells need not equal those of the coarse map.
+    ///
+    /// # Source
+    /// timm's `output_stride` as its `EfficientNetBuilder` has it for MobileNetV2 and V3, and the
+    /// atrous algorithm (DeepLabV3, arXiv 1706.05587, section 3.1); timm's own GhostNets know 32
+    /// only.
+    pub output_stride: usize,
     /// V3 only: the checkpoint's branches are fused already (timm's `reparameterize_model`).
     pub reparameterized: bool,
     /// Dropout before the classifier, in training only.
@@ -114,9 +125,16 @@ impl Config {
     /// A version at a width, with the defaults of the published checkpoints.
     pub fn new(version: Version, width: f64) -> Self {
         let convolution = ConvAlgorithm::default();
-        let release = Release::PyTorch;
-        let (in_channels, reparameterized, dropout) = (3, false, 0.2);
-        Self { version, release, width, in_channels, reparameterized, dropout, convolution }
+        Self {
+            version,
+            release: Release::PyTorch,
+            width,
+            in_channels: 3,
+            output_stride: 32,
+            reparameterized: false,
+            dropout: 0.2,
+            convolution,
+        }
     }
 
     /// GhostNet at a width: published at 0.5, 1.0 and 1.3.
@@ -186,14 +204,17 @@ impl Config {
     /// Refuses what no network can be built from.
     ///
     /// # Errors
-    /// A width outside 0.05 to 16 (also NaN), no input channels, or another version than
-    /// GhostNetV2 in MindSpore's release.
+    /// A width outside 0.05 to 16 (also NaN), no input channels, an output stride other than 8, 16
+    /// and 32, or another version than GhostNetV2 in MindSpore's release.
     pub fn check(&self) -> Result<()> {
         if !(0.05..=16.0).contains(&self.width) {
             bail!("width {} is out of range: expected 0.05 to 16", self.width)
         }
         if self.in_channels == 0 {
             bail!("in_channels is 0: expected at least 1, 3 for RGB")
+        }
+        if ![8, 16, 32].contains(&self.output_stride) {
+            bail!("output_stride {}: expected 8, 16 or 32", self.output_stride)
         }
         if self.release == Release::MindSpore && self.version != Version::V2 {
             bail!("{}: MindSpore's release is of GhostNetV2 only", self.name())
@@ -294,5 +315,9 @@ mod tests {
             assert!(Config::v2(width).check().is_err(), "{width}");
         }
         assert!(Config { in_channels: 0, ..Config::v2(1.0) }.check().is_err());
+        for output_stride in [0, 1, 4, 12, 64, usize::MAX] {
+            let error = Config { output_stride, ..Config::v2(1.0) }.check().unwrap_err();
+            assert!(error.to_string().contains("expected 8, 16 or 32"), "{error}");
+        }
     }
 }

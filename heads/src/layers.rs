@@ -59,7 +59,8 @@ impl ConvSpec {
             true => Some(vb.get_with_hints(out_channels, "bias", Init::Const(start_bias))?),
             false => None,
         };
-        let params = Conv2dParams { stride, padding: (kernel / 2, kernel / 2), groups };
+        let padding = (kernel / 2, kernel / 2);
+        let params = Conv2dParams { stride, padding, dilation: 1, groups };
         Ok(Conv2d { weight, bias, params })
     }
 
@@ -88,6 +89,13 @@ pub(crate) struct Conv2d {
 }
 
 impl Conv2d {
+    /// The same with taps so many pixels apart, and padding that keeps the size.
+    pub(crate) fn dilated(self, dilation: usize) -> Self {
+        let (vertical, horizontal) = self.params.padding;
+        let padding = (vertical * dilation, horizontal * dilation);
+        Self { params: Conv2dParams { padding, dilation, ..self.params }, ..self }
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = conv2d(x, &self.weight, self.params, ConvAlgorithm::default())?;
         match &self.bias {
@@ -108,8 +116,8 @@ impl Conv2d {
 
     fn window(&self) -> Result<Window> {
         let (_, _, kh, kw) = self.weight.dims4()?;
-        let Conv2dParams { stride, padding, .. } = self.params;
-        Ok(Window { kernel: (kh, kw), stride, padding, dilation: 1 })
+        let Conv2dParams { stride, padding, dilation, .. } = self.params;
+        Ok(Window { kernel: (kh, kw), stride, padding, dilation })
     }
 
     /// Adds this to a plan, for a map of each level: with the weights of the first for all, or with
@@ -254,6 +262,16 @@ impl Block {
     }
 }
 
+/// Drops a share of the channels, each as a whole: neighbouring pixels would tell what is missing.
+pub(crate) fn drop_channels(x: &Tensor, share: f64) -> Result<Tensor> {
+    if share == 0.0 {
+        return Ok(x.clone());
+    }
+    let (b, c, _, _) = x.dims4()?;
+    let kept = Tensor::rand(0f32, 1.0, (b, c, 1, 1), x.device())?.ge(share)?;
+    x.broadcast_mul(&(kept.to_dtype(x.dtype())? / (1.0 - share))?)
+}
+
 /// Adds an operation to a plan: `first` does it on the first of the maps, and it is repeated with
 /// the same weights on the others.
 fn on_each(
@@ -271,9 +289,9 @@ fn on_each(
 }
 
 /// What was made of one map.
-pub(crate) fn only(made: &[Value]) -> Result<Value> {
+pub(crate) fn only<V: Copy>(made: &[V]) -> Result<V> {
     match *made {
         [value] => Ok(value),
-        _ => bail!("{} values of a plan were made of one", made.len()),
+        _ => bail!("{} values of a network were made of one", made.len()),
     }
 }

@@ -1,8 +1,8 @@
 //! What stands on a backbone: detection, segmentation, data sets and their official metrics.
 //!
 //! - [`retinanet`] detects objects, [`segmentation`] tells the class of every pixel, both on an [`fpn`];
-//!   on a CPU, each is one plan from pixels to raw outputs. [`yolov3`] is the detector of
-//!   GhostNetV2's own paper.
+//!   on a CPU, each is one plan from pixels to raw outputs. [`yolov3`] and [`deeplabv3`] are those
+//!   of GhostNetV2's own paper.
 //! - [`boxes`], [`anchors`], [`coder`] and [`nms`] are what detectors are made of.
 //! - [`placement`] says how pictures are fitted to a network.
 //! - [`data`] reads the annotations of data sets, and checks all of them before work starts.
@@ -38,6 +38,7 @@ mod backbone;
 pub mod boxes;
 pub mod coder;
 pub mod data;
+pub mod deeplabv3;
 pub mod eval;
 pub mod fpn;
 mod known_gradient;

@@ -7,6 +7,7 @@ use candle_nn::VarMap;
 use ghostnetv2::Config;
 use ghostnetv2::training::TrainingGraph;
 use heads::ConvKind;
+use heads::deeplabv3::{DeepLabV3, DeepLabV3Config};
 use heads::retinanet::{HeadNorm, RetinaNet, RetinaNetConfig};
 use heads::segmentation::{SemanticFpn, SemanticFpnConfig, SemanticNorm};
 use std::collections::{BTreeMap, HashSet};
@@ -136,4 +137,17 @@ fn segmentation_networks() -> Result<()> {
         compare(&variables, &x, &[net.forward_t(&x, true)?], &graph)?;
     }
     Ok(())
+}
+
+#[test]
+fn networks_with_dilated_backbones() -> Result<()> {
+    let preset = DeepLabV3Config::mmseg_d16();
+    let config = DeepLabV3Config { classes: 3, channels: 16, dropout: 0.0, ..preset };
+    let backbone = Config::v2(0.25);
+    let build = |vb: VarBuilder| DeepLabV3::ghostnet(&config, &backbone, vb);
+    let variables = variables(|vb| build(vb).map(drop))?;
+    let net = build(builder(&variables))?;
+    let x = pictures((4, 3, 72, 104))?;
+    let graph = net.training_graph(&learning(&variables))?;
+    compare(&variables, &x, &[net.forward_t(&x, true)?], &graph)
 }

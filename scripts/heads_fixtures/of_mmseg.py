@@ -33,8 +33,8 @@ class Segmentor(SemanticFpn):
         return resize(self(x), size=x.shape[2:], mode="bilinear", align_corners=False)
 
 
-def pixels(picture: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
-    x = torch.from_numpy(mmcv.imrescale(picture, SCALE)).permute(2, 0, 1).to(dtype)
+def pixels(picture: np.ndarray, dtype: torch.dtype, scale: tuple[int, int] = SCALE) -> torch.Tensor:
+    x = torch.from_numpy(mmcv.imrescale(picture, scale)).permute(2, 0, 1).to(dtype)
     mean, std = (torch.tensor(v, dtype=dtype).view(-1, 1, 1) for v in (MEAN, STD))
     return ((x - mean) / std)[None]
 

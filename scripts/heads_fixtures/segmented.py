@@ -48,16 +48,16 @@ def labels(classes: int, unlabelled: bool) -> torch.Tensor:
     return torch.from_numpy(np.full_like(drawn, 255) if unlabelled else drawn)
 
 
-def keep(kept: dict, pixels: torch.Tensor, quarter: torch.Tensor) -> None:
+def keep(kept: dict, pixels: torch.Tensor, logits: torch.Tensor, key: str = "quarter") -> None:
     """Adds the input and the logits of the network."""
     stored.keep(kept, "pixels", pixels, SAMPLES)
-    stored.keep(kept, "quarter", quarter, SAMPLES)
-    kept["quarter.exact"] = quarter.numpy()
+    stored.keep(kept, key, logits, SAMPLES)
+    kept[f"{key}.exact"] = logits.numpy()
 
 
-def check(exact: torch.Tensor, kept: dict) -> None:
+def check(exact: torch.Tensor, kept: dict, key: str = "quarter") -> None:
     """Stops where f32 strays from f64 by a tenth of what the tests allow."""
-    fixture_models.check_precision("quarter", torch.from_numpy(kept.pop("quarter.exact")), exact)
+    fixture_models.check_precision(key, torch.from_numpy(kept.pop(f"{key}.exact")), exact)
 
 
 def keep_labels(kept: dict, key: str, found: torch.Tensor, exact: torch.Tensor) -> None:

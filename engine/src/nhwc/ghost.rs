@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{Filter, Joined, Merge, Plain, Row, rows_under};
+use super::depthwise::{Filter, Joined, Merge, Plain, Row, dilated_rows_under, rows_under};
 use super::gemm::{Dense, Gemm, Panel, Pixels, Target};
 use crate::isa::{Isa, Op};
 
@@ -52,6 +52,8 @@ pub(crate) struct Ghost<'a> {
     /// Neighbouring panels of the primary convolution, and the first column of each.
     pub(crate) panels: &'a [(usize, Panel)],
     pub(crate) cheap: Filter,
+    /// Distance of the cheap kernel's taps.
+    pub(crate) dilation: usize,
     pub(crate) activation: Activation,
     pub(crate) join: Join,
     /// Needs all panels.
@@ -61,9 +63,10 @@ pub(crate) struct Ghost<'a> {
     pub(crate) scratch: *mut f32,
 }
 
-/// Elements of scratch for bands of at most `columns` columns.
-pub(crate) fn scratch_len((height, width): (usize, usize), kernel: usize, columns: usize) -> usize {
-    band::scratch_len(height, kernel, (width + kernel - 1) * columns)
+/// Elements of scratch for bands of at most `columns` columns; the cheap kernel reaches over
+/// `reach` rows and columns.
+pub(crate) fn scratch_len((height, width): (usize, usize), reach: usize, columns: usize) -> usize {
+    band::scratch_len(height, reach, (width + reach - 1) * columns)
 }
 
 /// Elements of scratch for the band of [`Then`].
@@ -88,9 +91,9 @@ impl Op for Ghost<'_> {
         };
         let ld = last_column - column + last.vectors * I::LANES;
         let (height, width) = self.size;
-        let kernel = self.cheap.kernel.0;
-        let row_len = (width + kernel - 1) * ld;
-        let capacity = band::capacity(height, kernel, row_len);
+        let padding = self.padding();
+        let row_len = (width + 2 * padding) * ld;
+        let capacity = band::capacity(height, 2 * padding + 1, row_len);
         let channels = self.channels.2;
         let first = self.needed(self.rows.start).start;
         let needed = first..self.needed(self.rows.end - 1).end;
@@ -98,7 +101,7 @@ impl Op for Ghost<'_> {
         // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
         // read has been filled.
         unsafe {
-            let mut band = Band::new(self.scratch, ld, (width, kernel / 2), capacity, top);
+            let mut band = Band::new(self.scratch, ld, (width, padding), capacity, top);
             let Some(then) = self.then else {
                 for oy in needed.clone() {
                     self.fill(isa, &mut band, oy, needed.end);
@@ -139,11 +142,17 @@ impl Ghost<'_> {
         }
     }
 
+    /// Zeros on each side of the primary features.
+    #[inline(always)]
+    fn padding(&self) -> usize {
+        self.cheap.kernel.0 / 2 * self.dilation
+    }
+
     /// The primary rows that the module's row `oy` needs.
     #[inline(always)]
     fn under(&self, oy: usize) -> Range<usize> {
-        let kernel = self.cheap.kernel.0;
-        rows_under(oy, kernel, 1, kernel / 2, self.size.0).0
+        let taps = (self.cheap.kernel.0, self.dilation);
+        dilated_rows_under(oy, taps, 1, self.padding(), self.size.0).0
     }
 
     /// Makes sure that the primary rows for the module's row `oy` are in the band, and as many of
@@ -189,10 +198,11 @@ impl Ghost<'_> {
     unsafe fn row<I: Isa>(&self, isa: I, band: &Band, oy: usize, y: *mut f32, y_ld: usize) {
         let (height, width) = self.size;
         let (_, primary, channels) = self.channels;
-        let kernel = self.cheap.kernel.0;
+        let (kernel, apart, padding) = (self.cheap.kernel.0, self.dilation, self.padding());
         let column = self.panels.first().map_or(0, |(column, _)| *column);
         let first = column / I::LANES;
-        let (rows, taps) = rows_under(oy, kernel, 1, kernel / 2, height);
+        let (_, taps) = dilated_rows_under(oy, (kernel, apart), 1, padding, height);
+        let top = oy + taps.0 * apart - padding;
         let pixel = oy * width;
         // SAFETY: as the caller's; gate tables have an entry for each row and column.
         let merge = unsafe {
@@ -200,22 +210,32 @@ impl Ghost<'_> {
                 Join::None => Merge::None,
                 Join::Add(add) => Merge::Add { add: add.add(pixel * channels), ld: channels },
                 Join::Gate { gate, rows, columns } => {
-                    Merge::Gate { gate: gate.add(*rows.add(oy) as usize), columns }
+                    Merge::Gate { gate: gate.add(*rows.add(oy) as usize), columns, step: 1 }
                 }
             }
         };
-        let row = Row {
-            filter: self.cheap,
-            x: band.row(rows.start),
-            row_len: band.row_len(),
-            ld: band.ld,
-            taps,
-            vectors: (first, first + band.ld / I::LANES),
-            width,
-            activation: self.activation,
-            target: Joined { y, ld: y_ld, channels, primary, from: band.pixel(oy), merge },
-        };
-        isa.run(row);
+        // With taps apart, every so many outputs are a row of neighbours by themselves.
+        for start in 0..apart.min(width) {
+            let row = Row {
+                filter: self.cheap,
+                x: band.row(top).wrapping_add(start * band.ld),
+                row_len: apart * band.row_len(),
+                ld: apart * band.ld,
+                taps,
+                vectors: (first, first + band.ld / I::LANES),
+                width: (width - start).div_ceil(apart),
+                activation: self.activation,
+                target: Joined {
+                    y: y.wrapping_add(start * y_ld),
+                    ld: apart * y_ld,
+                    channels,
+                    primary,
+                    from: band.pixel(oy).wrapping_add(start * band.ld),
+                    merge: merge.every(apart, start),
+                },
+            };
+            isa.run(row);
+        }
     }
 }
 

@@ -129,8 +129,8 @@ impl NetworkBuilder {
     }
 
     /// A ghost module with `channels` outputs: the primary features, a pointwise convolution of
-    /// `x · scale`, and as many cheap ones as are left, a depthwise convolution (odd kernel,
-    /// stride 1) of them.
+    /// `x · scale`, and as many cheap ones as are left, a depthwise convolution (square, of
+    /// stride 1 and the padding that keeps the size) of them.
     ///
     /// # Errors
     /// Operands or weights that do not fit, no memory.
@@ -139,7 +139,7 @@ impl NetworkBuilder {
         (x, scale): (Value, Option<Value>),
         channels: usize,
         (weights, bias): Folded,
-        (kernel, cheap): ((usize, usize), Folded),
+        (window, cheap): (Window, Folded),
         activation: Activation,
         join: Join,
     ) -> Result<Value, PlanError> {
@@ -149,17 +149,20 @@ impl NetworkBuilder {
         PlanError::expect("ghost", fits, "a vector of the input's channels as scale")?;
         let fits = (primary..=2 * primary).contains(&channels);
         PlanError::expect("ghost", fits, "one to two outputs for each primary channel")?;
-        let odd = kernel.0 == kernel.1 && kernel.0 % 2 == 1;
-        PlanError::expect("ghost", odd, "a square cheap kernel of odd side")?;
+        window.check("ghost")?;
+        let side = window.kernel.0;
+        let keeps = side % 2 == 1 && window == Window::dilated((side, side), window.dilation);
+        let expected = "a square cheap kernel of odd side, with padding that keeps the size";
+        PlanError::expect("ghost", keeps, expected)?;
         let fits = match join {
             Join::None => true,
             Join::Add(map) | Join::Gate(map) => self.is_map(map) && self.channels(map) == channels,
         };
         PlanError::expect("ghost", fits, "a map of the output's channels to join")?;
-        let primary_weights = self.matrix(x, weights, bias)?;
-        let cheap = self.filters(primary, kernel, cheap)?;
-        let ghost =
-            Ghost { x, scale, primary: primary_weights, cheap, activation, join, then: None };
+        let weights = self.matrix(x, weights, bias)?;
+        let cheap = self.filters(primary, window.kernel, cheap)?;
+        let (primary, then) = (weights, None);
+        let ghost = Ghost { x, scale, primary, cheap, window, activation, join, then };
         Ok(self.push(Op::Ghost(Box::new(ghost)), channels, false))
     }
 

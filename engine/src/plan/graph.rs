@@ -38,6 +38,8 @@ pub(crate) struct Ghost {
     pub(crate) scale: Option<Value>,
     pub(crate) primary: Matrix,
     pub(crate) cheap: Filters,
+    /// That of the cheap features.
+    pub(crate) window: Window,
     pub(crate) activation: Activation,
     pub(crate) join: Join,
     /// A depthwise convolution of the module's output, which nothing else reads.
@@ -136,8 +138,7 @@ impl Op {
     /// Kernel of the convolution behind a ghost module.
     pub(crate) fn then_kernel(&self) -> Option<String> {
         let Self::Ghost(ghost) = self else { return None };
-        let (_, Window { kernel: (kh, kw), stride, .. }) = ghost.then.as_ref()?;
-        Some(format!("{kh}x{kw}/{stride}"))
+        ghost.then.as_ref().map(|(_, window)| window.to_string())
     }
 
     /// Kernel size, stride and what is fused, for listings; with the convolution behind a ghost
@@ -149,21 +150,15 @@ impl Op {
         };
         match self {
             Self::Conv { window, activation, .. } | Self::Depthwise { window, activation, .. } => {
-                let (kh, kw) = window.kernel;
-                let step = match window.dilation {
-                    1 => format!("/{}", window.stride),
-                    apart => format!("*{apart}"),
-                };
-                format!("{kh}x{kw}{step}{}", act(activation))
+                format!("{window}{}", act(activation))
             }
-            Self::AvgPool { window: Window { kernel: (kh, kw), stride, .. }, .. } => {
-                format!("{kh}x{kw}/{stride}")
-            }
+            Self::AvgPool { window, .. } => window.to_string(),
             Self::Pointwise { activation, add, .. } => {
                 format!("1x1{}{}", if add.is_some() { " +add" } else { "" }, act(activation))
             }
             Self::Ghost(ghost) => {
-                let (kh, kw) = ghost.cheap.kernel;
+                let cheap = ghost.window.to_string();
+                let cheap = cheap.trim_end_matches("/1");
                 let scale = if ghost.scale.is_some() { " *scale" } else { "" };
                 let join = match ghost.join {
                     Join::None => "",
@@ -172,7 +167,7 @@ impl Op {
                 };
                 let then = if then { self.then_kernel() } else { None };
                 let then = then.map_or(String::new(), |kernel| format!(",{kernel}"));
-                format!("1x1,{kh}x{kw}{}{scale}{join}{then}", act(&ghost.activation))
+                format!("1x1,{cheap}{}{scale}{join}{then}", act(&ghost.activation))
             }
             Self::Dfc { horizontal, vertical, .. } => {
                 format!("1x1,1x{},{}x1", horizontal.kernel.1, vertical.kernel.0)

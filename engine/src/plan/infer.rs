@@ -26,7 +26,8 @@ pub(crate) fn shapes(network: &Network, input: Shape) -> Result<Vec<Shape>, Plan
                 size
             }
             Op::Ghost(ghost) => {
-                let size = of(ghost.x).size();
+                let primary = of(ghost.x).with_channels(ghost.primary.n);
+                let size = under(&ghost.window, primary).map_err(refuse)?;
                 match (ghost.join, &ghost.then) {
                     (Join::Add(add), _) if of(add).size() != size => {
                         return Err(refuse(format!("{} is added to {}", of(add), of(ghost.x))));

@@ -104,7 +104,7 @@ impl Split {
                 (Way::Rows, output.height)
             }
             Op::Ghost(ghost) => {
-                let halo = ghost.cheap.kernel.0 / 2;
+                let halo = ghost.window.padding.0;
                 let by_columns = columns(&ghost.primary);
                 let way = if large && ghost.scale.is_none() {
                     Way::Rows

@@ -227,10 +227,10 @@ impl Layout<'_> {
                 }
             }
             Op::Ghost(ghost) => {
-                let kernel = ghost.cheap.kernel.0;
+                let reach = ghost.window.reach().0;
                 let columns = ghost.primary.n.next_multiple_of(lanes);
                 let size = input.size();
-                step.band_scratch = ghost::scratch_len(size, kernel, columns);
+                step.band_scratch = ghost::scratch_len(size, reach, columns);
                 if let (Action::Compute(_), Some((_, window))) = (action, &ghost.then) {
                     let side = window.kernel.0.max(window.stride);
                     let wide = output.channels.next_multiple_of(lanes);

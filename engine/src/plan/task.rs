@@ -155,6 +155,7 @@ impl Step {
                         channels: (ld, module.primary.n, output.channels),
                         panels,
                         cheap: module.cheap.filter(1),
+                        dilation: module.window.dilation,
                         activation: module.activation,
                         join,
                         then,

@@ -1,5 +1,7 @@
 //! The windows of convolutions and poolings.
 
+use std::fmt;
+
 use super::PlanError;
 
 /// The longest side and stride, also of a dilated kernel: sizes do not overflow for larger ones.
@@ -78,5 +80,16 @@ impl Window {
             kernel % 2 == 1 && kernel.checked_mul(self.dilation).is_some_and(|n| n <= FARTHEST)
         };
         self.dilation > 1 && fits(kh) && fits(kw) && *self == Self::dilated((kh, kw), self.dilation)
+    }
+}
+
+impl fmt::Display for Window {
+    /// `3x3/2` with its stride, `3x3*2` with its dilation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kernel: (kh, kw), stride, dilation, .. } = self;
+        match dilation {
+            1 => write!(f, "{kh}x{kw}/{stride}"),
+            _ => write!(f, "{kh}x{kw}*{dilation}"),
+        }
     }
 }

@@ -7,7 +7,8 @@ use super::product::block_pixels;
 use super::split::{Way, share};
 use super::step::{Action, Step};
 use super::task::Frame;
-use crate::nhwc::depthwise::rows_under;
+use super::window::Window;
+use crate::nhwc::depthwise::dilated_rows_under;
 use crate::nhwc::gemm::Narrow;
 use crate::pack::Matrix;
 
@@ -80,8 +81,10 @@ impl Step {
     /// The input's rows that these rows of the output are computed from.
     fn input_rows(&self, op: &Op, rows: Range<usize>) -> Range<usize> {
         let height = self.input.height;
-        let span = |rows: Range<usize>, kernel: usize, stride: usize, padding: usize| {
-            let under = |row: usize| rows_under(row, kernel, stride, padding, height).0;
+        let span = |rows: Range<usize>, window: Window| {
+            let Window { kernel: (kernel, _), stride, padding: (padding, _), dilation } = window;
+            let taps = (kernel, dilation);
+            let under = |row: usize| dilated_rows_under(row, taps, stride, padding, height).0;
             under(rows.start).start..under(rows.end - 1).end
         };
         if rows.is_empty() {
@@ -90,15 +93,12 @@ impl Step {
         match op {
             Op::Ghost(ghost) => {
                 let rows = match (&ghost.then, self.action) {
-                    (Some((_, window)), Action::Compute(_)) => {
-                        span(rows, window.kernel.0, window.stride, window.padding.0)
-                    }
+                    (Some((_, window)), Action::Compute(_)) => span(rows, *window),
                     _ => rows,
                 };
-                let kernel = ghost.cheap.kernel.0;
-                span(rows, kernel, 1, kernel / 2)
+                span(rows, ghost.window)
             }
-            Op::Dfc { vertical, .. } => span(rows, vertical.kernel.0, 1, vertical.kernel.0 / 2),
+            Op::Dfc { vertical, .. } => span(rows, Window::same(vertical.kernel, 1)),
             _ => rows,
         }
     }

@@ -43,14 +43,16 @@ fn weights_of_other_lengths() {
     assert_eq!(length(b.depthwise(map, window, w(36, 3), NONE)), (4, 3));
     assert_eq!(length(b.linear(vector, w(11, 3), NONE)), (12, 11));
     let mut ghost =
-        |primary, cheap| b.ghost((map, None), 4, primary, ((3, 3), cheap), NONE, Join::None);
+        |primary, cheap| b.ghost((map, None), 4, primary, (window, cheap), NONE, Join::None);
     assert_eq!(length(ghost(w(7, 2), w(18, 2))), (8, 7));
     assert_eq!(length(ghost(w(8, 2), w(17, 2))), (18, 17));
     assert_eq!(length(ghost(w(8, 2), w(18, 1))), (2, 1));
     assert_eq!(length(b.dfc(map, w(7, 2), (5, w(10, 2)), (5, w(10, 2)))), (8, 7));
     assert_eq!(length(b.dfc(map, w(8, 2), (5, w(9, 2)), (5, w(10, 2)))), (10, 9));
     assert_eq!(length(b.dfc(map, w(8, 2), (5, w(10, 2)), (5, w(10, 3)))), (2, 3));
-    let made = b.ghost((map, None), 4, w(8, 2), ((3, 3), w(18, 2)), NONE, Join::None).unwrap();
+    let made = b
+        .ghost((map, None), 4, w(8, 2), (Window::same((3, 3), 1), w(18, 2)), NONE, Join::None)
+        .unwrap();
     assert_eq!(length(b.then_depthwise(made, window, w(35, 4))), (36, 35));
 }
 
@@ -71,7 +73,7 @@ fn operands_of_another_kind() {
         assert_eq!(again, "repeat: expected a map of the same channels");
         let sum = operands(b.activation(map, Some(x), NONE));
         assert_eq!(sum, "resize: expected a map of the same channels to add");
-        let ghost = b.ghost((x, None), 4, w, ((3, 3), w), NONE, Join::None);
+        let ghost = b.ghost((x, None), 4, w, (Window::same((3, 3), 1), w), NONE, Join::None);
         assert_eq!(operands(ghost), "ghost: expected a map");
     }
     assert_eq!(operands(b.conv(vector, window, w, NONE)), "conv: expected a map");
@@ -91,12 +93,19 @@ fn maps_and_vectors_that_do_not_fit_together() {
     }
     let mut ghost = |scale, channels, kernel: (usize, usize), join| {
         let cheap = w(2 * kernel.0 * kernel.1, 2);
-        operands(b.ghost((map, scale), channels, w(8, 2), (kernel, cheap), NONE, join))
+        operands(b.ghost(
+            (map, scale),
+            channels,
+            w(8, 2),
+            (Window::same(kernel, 1), cheap),
+            NONE,
+            join,
+        ))
     };
     let split = "ghost: expected one to two outputs for each primary channel";
     assert_eq!(ghost(None, 1, (3, 3), Join::None), split);
     assert_eq!(ghost(None, 5, (3, 3), Join::None), split);
-    let odd = "ghost: expected a square cheap kernel of odd side";
+    let odd = "ghost: expected a square cheap kernel of odd side, with padding that keeps the size";
     assert_eq!(ghost(None, 4, (2, 2), Join::None), odd);
     assert_eq!(ghost(None, 4, (1, 3), Join::None), odd);
     let joined = "ghost: expected a map of the output's channels to join";
@@ -106,7 +115,14 @@ fn maps_and_vectors_that_do_not_fit_together() {
     let scaled = "ghost: expected a vector of the input's channels as scale";
     assert_eq!(ghost(Some(map), 4, (3, 3), Join::None), scaled);
     let other = b.linear(vector, w(12, 3), NONE).unwrap();
-    let made = b.ghost((map, Some(other)), 4, w(8, 2), ((1, 1), w(2, 2)), NONE, Join::None);
+    let made = b.ghost(
+        (map, Some(other)),
+        4,
+        w(8, 2),
+        (Window::same((1, 1), 1), w(2, 2)),
+        NONE,
+        Join::None,
+    );
     assert_eq!(operands(made), scaled);
     for (kw, kh) in [(2, 3), (3, 2), (0, 1)] {
         let made = b.dfc(map, w(8, 2), (kw, w(2 * kw, 2)), (kh, w(2 * kh, 2)));
@@ -122,10 +138,12 @@ fn a_convolution_behind_something_else_than_the_last_ghost_module() {
     let refused = "depthwise: expected a ghost module that was made last";
     assert_eq!(operands(b.then_depthwise(map, window, w)), refused);
     let primary: (&[f32], &[f32]) = (&[0.0; 16], &[0.0; 4]);
-    let ghost = b.ghost((map, None), 4, primary, ((1, 1), w), NONE, Join::None).unwrap();
+    let ghost =
+        b.ghost((map, None), 4, primary, (Window::same((1, 1), 1), w), NONE, Join::None).unwrap();
     assert_eq!(b.then_depthwise(ghost, window, w), Ok(ghost));
     assert_eq!(operands(b.then_depthwise(ghost, window, w)), refused, "only one");
-    let ghost = b.ghost((map, None), 4, primary, ((1, 1), w), NONE, Join::None).unwrap();
+    let ghost =
+        b.ghost((map, None), 4, primary, (Window::same((1, 1), 1), w), NONE, Join::None).unwrap();
     b.global_pool(ghost).unwrap();
     assert_eq!(operands(b.then_depthwise(ghost, window, w)), refused);
 }
@@ -198,8 +216,8 @@ fn values_of_another_network() {
     operands(b.conv(foreign, Window::same((1, 1), 1), w, NONE));
     let map = b.conv(input, Window::same((1, 1), 1), w, NONE).unwrap();
     operands(b.pointwise(map, w, NONE, Some(foreign)));
-    operands(b.ghost((map, Some(foreign)), 3, w, ((1, 1), w), NONE, Join::None));
-    operands(b.ghost((map, None), 3, w, ((1, 1), w), NONE, Join::Gate(foreign)));
+    operands(b.ghost((map, Some(foreign)), 3, w, (Window::same((1, 1), 1), w), NONE, Join::None));
+    operands(b.ghost((map, None), 3, w, (Window::same((1, 1), 1), w), NONE, Join::Gate(foreign)));
     operands(b.then_depthwise(foreign, Window::same((1, 1), 1), w));
     operands(b.resize(map, Extent::Like(foreign), Interpolation::Nearest, None, NONE));
     operands(b.resize(foreign, Extent::Times(1), Interpolation::Nearest, None, NONE));
@@ -220,7 +238,7 @@ fn networks_without_channels() {
     operands(b.conv(input, window, none, NONE));
     operands(b.pointwise(map, none, NONE, None));
     operands(b.linear(vector, none, NONE));
-    operands(b.ghost((map, None), 0, none, ((3, 3), none), NONE, Join::None));
+    operands(b.ghost((map, None), 0, none, (Window::same((3, 3), 1), none), NONE, Join::None));
     operands(b.dfc(map, none, (3, none), (3, none)));
 }
 

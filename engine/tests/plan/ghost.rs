@@ -24,6 +24,8 @@ struct Case {
     primary: usize,
     channels: usize,
     kernel: usize,
+    /// Distance of the cheap kernel's taps.
+    dilation: usize,
     activation: Activation,
     kind: Kind,
     scale: bool,
@@ -46,6 +48,7 @@ impl Case {
         };
         let split = (self.primary, self.channels);
         let y = model.ghost((x, scale), split, self.kernel, self.activation, joint);
+        model.dilate(self.dilation);
         model.outputs = vec![y];
         (model, y)
     }
@@ -60,6 +63,7 @@ const PLAIN: Case = Case {
     primary: 12,
     channels: 24,
     kernel: 3,
+    dilation: 1,
     activation: Activation::Relu,
     kind: Kind::None,
     scale: false,
@@ -108,6 +112,20 @@ fn large_maps() {
     }
 }
 
+/// Taps that are farther apart than small maps are wide, and rows that come back in the band.
+#[test]
+fn dilated_cheap_kernels() {
+    for kind in [Kind::None, Kind::Add, Kind::Gate] {
+        for (kernel, dilation) in [(3, 2), (3, 4), (5, 3), (3, 7)] {
+            for size in [(1, 1), (5, 3), (13, 18), (33, 8)] {
+                Case { kernel, dilation, kind, ..PLAIN }.check(size);
+                Case { kernel, dilation, kind, channels: 17, scale: true, ..PLAIN }.check(size);
+            }
+        }
+        Case { input: 8, primary: 24, channels: 48, dilation: 4, kind, ..PLAIN }.check((61, 60));
+    }
+}
+
 /// A panel of one vector has shorter rows than the others, and its band more of them.
 #[test]
 fn bands_of_a_narrow_last_panel() {
@@ -120,10 +138,16 @@ fn bands_of_a_narrow_last_panel() {
 
 #[test]
 fn a_depthwise_convolution_behind_a_small_module() {
-    for window in [Window::same((3, 3), 2), Window::same((5, 5), 2), Window::same((3, 3), 1)] {
+    let windows = [
+        Window::same((3, 3), 2),
+        Window::same((5, 5), 2),
+        Window::same((3, 3), 1),
+        Window::dilated((3, 3), 2),
+    ];
+    for window in windows {
         for kind in [Kind::None, Kind::Add, Kind::Gate] {
-            for size in [(1, 1), (4, 7), (13, 12)] {
-                let (mut model, _) = Case { channels: 23, kind, ..PLAIN }.model(size);
+            for (size, dilation) in [((1, 1), 1), ((4, 7), 2), ((13, 12), 1)] {
+                let (mut model, _) = Case { channels: 23, dilation, kind, ..PLAIN }.model(size);
                 model.then_depthwise(window);
                 check(&model, size);
             }
@@ -142,8 +166,8 @@ fn a_depthwise_convolution_behind_a_large_module() {
     ];
     for window in windows {
         for (kind, scale) in [(Kind::None, false), (Kind::Add, false), (Kind::Gate, true)] {
-            for (primary, channels) in [(24, 48), (36, 61)] {
-                let case = Case { input: 4, primary, channels, kind, scale, ..PLAIN };
+            for (primary, channels, dilation) in [(24, 48, 1), (36, 61, 1), (24, 48, 2)] {
+                let case = Case { input: 4, primary, channels, dilation, kind, scale, ..PLAIN };
                 let (mut model, _) = case.model((59, 71));
                 model.then_depthwise(window);
                 check(&model, (59, 71));
@@ -155,11 +179,12 @@ fn a_depthwise_convolution_behind_a_large_module() {
 fn any_case() -> impl Strategy<Value = Case> {
     let kinds = prop::sample::select(vec![Kind::None, Kind::Add, Kind::Gate]);
     let kernels = prop::sample::select(vec![1, 3, 3, 3, 5]);
-    let first = (channels(), channels(), any::<u8>(), kernels);
+    let first =
+        (channels(), channels(), any::<u8>(), kernels, prop_oneof![3 => Just(1), 1 => 2..5usize]);
     (first, activations(), kinds, any::<bool>()).prop_map(
-        |((input, primary, cheap, kernel), activation, kind, scale)| {
+        |((input, primary, cheap, kernel, dilation), activation, kind, scale)| {
             let channels = primary + usize::from(cheap) % (primary + 1);
-            Case { input, primary, channels, kernel, activation, kind, scale }
+            Case { input, primary, channels, kernel, dilation, activation, kind, scale }
         },
     )
 }

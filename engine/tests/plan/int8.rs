@@ -73,7 +73,7 @@ pub(crate) fn sums_of(
         }
         _ => {
             let (cheap, n) = (vec![1.0; bias.len()], bias.len());
-            let cheap = ((1, 1), (&cheap[..], &bias[..]));
+            let cheap = (Window::same((1, 1), 1), (&cheap[..], &bias[..]));
             builder.ghost((x, None), n, folded, cheap, identity, Join::None).unwrap()
         }
     };
@@ -238,7 +238,7 @@ fn scaled_inputs_have_a_range_of_their_own() {
         let scale = builder.linear(mean, (&[0.0; 4], &[0.5, 3.0]), Activation::Identity).unwrap();
         let (weights, zero, one) = ([1.0, 0.0, 0.0, 1.0], [0.0; 2], [1.0; 2]);
         let identity = Activation::Identity;
-        let cheap = ((1, 1), (&one[..], &zero[..]));
+        let cheap = (Window::same((1, 1), 1), (&one[..], &zero[..]));
         let y = builder.ghost((x, Some(scale)), 2, (&weights, &zero), cheap, identity, Join::None);
         Arc::new(builder.build(&[y.unwrap()]))
     };

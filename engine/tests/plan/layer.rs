@@ -58,7 +58,8 @@ pub(crate) struct Ghost {
     pub(crate) scale: Option<Id>,
     pub(crate) channels: usize,
     pub(crate) primary: Parameters,
-    pub(crate) kernel: usize,
+    /// Side of the cheap kernel, and the distance of its taps.
+    pub(crate) kernel: (usize, usize),
     pub(crate) cheap: Parameters,
     pub(crate) activation: Activation,
     pub(crate) joint: Joint,
@@ -117,7 +118,7 @@ impl Layer {
                     (values[ghost.x], ghost.scale.map(|scale| values[scale])),
                     ghost.channels,
                     ghost.primary.folded(),
-                    ((ghost.kernel, ghost.kernel), ghost.cheap.folded()),
+                    (ghost.window(), ghost.cheap.folded()),
                     ghost.activation,
                     join,
                 )?;
@@ -228,12 +229,16 @@ impl Layer {
 }
 
 impl Ghost {
+    fn window(&self) -> Window {
+        let (side, dilation) = self.kernel;
+        Window::dilated((side, side), dilation)
+    }
+
     fn oracle(&self, values: &[Map]) -> Map {
         let x = &values[self.x];
         let x = self.scale.map_or_else(|| x.clone(), |scale| x.gate(&values[scale]));
         let primary = x.matrix(&self.primary).activate(self.activation);
-        let same = Window::same((self.kernel, self.kernel), 1);
-        let cheap = primary.depthwise(same, &self.cheap).activate(self.activation);
+        let cheap = primary.depthwise(self.window(), &self.cheap).activate(self.activation);
         let both = primary.concat(&cheap, self.channels);
         let joined = match self.joint {
             Joint::None => both,

@@ -153,5 +153,9 @@ fn shows_what_is_divided_and_what_passes_by() {
     let listing = network.plan([1, 3, 224, 224], &options).unwrap().to_string();
     assert_eq!(listing.lines().count(), 6, "{listing}");
     assert!(listing.contains(" 1x1,3x3 relu,3x3/2 "), "{listing}");
+    model.dilate(2);
+    let network = model.network(&PlanOptions::default()).unwrap();
+    let listing = network.plan([1, 3, 224, 224], &options).unwrap().to_string();
+    assert!(listing.contains(" 1x1,3x3*2 relu,3x3/2 "), "{listing}");
     assert_eq!(listing.contains("2 by rows"), crate::check::THREADS, "{listing}");
 }

@@ -80,9 +80,17 @@ impl Model {
     ) -> Id {
         let weights = self.parameters(primary, self.channels[x]);
         let cheap = self.parameters(primary, kernel * kernel);
-        let (primary, then) = (weights, None);
+        let (primary, kernel, then) = (weights, (kernel, 1), None);
         let ghost = Ghost { x, scale, channels, primary, kernel, cheap, activation, joint, then };
         self.push(channels, Layer::Ghost(Box::new(ghost)))
+    }
+
+    /// Moves the taps of the cheap kernel of the ghost module that was made last apart.
+    pub(crate) fn dilate(&mut self, dilation: usize) {
+        match self.layers.last_mut() {
+            Some(Layer::Ghost(ghost)) => ghost.kernel.1 = dilation,
+            other => panic!("expected a ghost module, found {other:?}"),
+        }
     }
 
     /// A depthwise convolution of the ghost module that was made last, and only of it.

@@ -70,7 +70,9 @@ impl Growing {
             4 => {
                 let total = n + usize::from(on) % (n + 1);
                 let joint = Joint::None;
-                (self.model.ghost((x, scale), (n, total), side, activation, joint), Some(size))
+                let made = self.model.ghost((x, scale), (n, total), side, activation, joint);
+                self.model.dilate(1 + usize::from(on) % 4);
+                (made, Some(size))
             }
             5 => {
                 let add = self.find(more, |id| self.sizes[id] == Some(size));
@@ -85,6 +87,7 @@ impl Growing {
                     gate.map_or((n, Joint::None), |id| (channels[id], Joint::Gate(id)));
                 let split = (total.div_ceil(2), total);
                 let made = self.model.ghost((x, scale), split, side, activation, joint);
+                self.model.dilate(1 + usize::from(on) % 3);
                 if on % 2 == 0 {
                     self.model.then_depthwise(window);
                 }

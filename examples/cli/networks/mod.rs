@@ -1,17 +1,18 @@
 //! Networks with a head: all kinds are built, computed and read in the same manner.
 
+mod deeplabv3;
 mod retinanet;
 mod semantic_fpn;
 mod yolov3;
 
 use crate::compute::Compute;
-use candle::{DType, Device, Result, Tensor};
+use candle::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use ghostnetv2::weights::Checkpoint;
 use ghostnetv2::{Config, Error, Plan, PlanOptions, Timings};
 use heads::boxes::Detections;
 use heads::placement::{Batch, InputConfig};
-use heads::segmentation::SemanticFpn;
+use heads::segmentation::{LabelMap, Sliding};
 
 /// A kind of network with a head, on a GhostNet.
 pub trait Network: Sized {
@@ -29,6 +30,17 @@ pub trait Network: Sized {
     /// # Errors
     /// What the configurations or `vb` refuse.
     fn build(config: &Self::Config, backbone: &Config, vb: VarBuilder) -> Result<Self>;
+
+    /// Of a checkpoint's weights.
+    ///
+    /// # Errors
+    /// Weights that do not fit: everything that is missing, unexpected or of another shape.
+    fn load(
+        config: &Self::Config,
+        backbone: &Config,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> std::result::Result<Self, Error>;
 
     /// The same with as many classes as a checkpoint has.
     ///
@@ -95,7 +107,7 @@ pub trait Network: Sized {
             return Ok(Self::build(config, backbone, drawn(Self::backbone(config))?)?);
         };
         let config = Self::with_classes_of(config, checkpoint)?;
-        Ok(checkpoint.load(DType::F32, device, |vb| Self::build(&config, backbone, vb))?)
+        Ok(Self::load(&config, backbone, checkpoint, device)?)
     }
 }
 
@@ -106,6 +118,24 @@ pub trait Detects: Network<Answer = Detections> {
 
     /// Its raw outputs, by name.
     fn named(raw: &Self::Raw) -> Vec<(String, Tensor)>;
+}
+
+/// A network that tells the class of every pixel.
+pub trait Segments: Network<Raw = Tensor, Answer = LabelMap> {
+    /// How many classes it tells apart.
+    fn classes(config: &Self::Config) -> usize;
+
+    /// The classes of each picture's pixels, from windows that slide over the input.
+    ///
+    /// # Errors
+    /// An input that it can't take, weights that give no numbers, windows that leave gaps.
+    fn slide(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>>;
+
+    /// The same by a plan.
+    ///
+    /// # Errors
+    /// As there.
+    fn slide_laid(laid: &Self::Laid, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>>;
 }
 
 /// A network that is ready to run.
@@ -120,9 +150,6 @@ enum Computes<N: Network> {
     /// On candle's operations, with the device that it is on.
     Candle(Box<N>, Device),
 }
-
-/// A Semantic FPN that is ready to run.
-pub type Segmenter = Ready<SemanticFpn>;
 
 impl<N: Network> Ready<N> {
     /// `net`, laid out for `batch` pictures where a plan computes.
@@ -171,6 +198,19 @@ impl<N: Network> Ready<N> {
     /// Weights that give no numbers.
     pub fn answers(&self, raw: &N::Raw, batch: &Batch) -> Result<Vec<N::Answer>> {
         N::answers(&self.config, raw, batch)
+    }
+}
+
+impl<N: Segments> Ready<N> {
+    /// As [`Ready::forward`] and [`Ready::answers`], with windows that slide over the input.
+    ///
+    /// # Errors
+    /// As there; windows that leave gaps.
+    pub fn slide(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
+        match &self.computes {
+            Computes::Plan(laid) => N::slide_laid(laid, batch, sliding),
+            Computes::Candle(net, _) => net.slide(batch, sliding),
+        }
     }
 }
 

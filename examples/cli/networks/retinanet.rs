@@ -1,7 +1,7 @@
 //! RetinaNet.
 
 use super::{Detects, Network};
-use candle::{Result, Tensor};
+use candle::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use ghostnetv2::weights::Checkpoint;
 use ghostnetv2::{Config, Error, Plan, PlanOptions, Timings};
@@ -17,6 +17,15 @@ impl Network for RetinaNet {
 
     fn build(config: &RetinaNetConfig, backbone: &Config, vb: VarBuilder) -> Result<Self> {
         Self::ghostnet(config, backbone, vb)
+    }
+
+    fn load(
+        config: &RetinaNetConfig,
+        backbone: &Config,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> std::result::Result<Self, Error> {
+        Self::load(config, backbone, checkpoint, device)
     }
 
     fn with_classes_of(

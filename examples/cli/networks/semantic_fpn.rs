@@ -1,7 +1,7 @@
 //! Semantic FPN.
 
-use super::{Computes, Network, Segmenter};
-use candle::{Result, Tensor};
+use super::{Network, Segments};
+use candle::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use ghostnetv2::weights::Checkpoint;
 use ghostnetv2::{Config, Error, Plan, PlanOptions, Timings};
@@ -16,6 +16,15 @@ impl Network for SemanticFpn {
 
     fn build(config: &SemanticFpnConfig, backbone: &Config, vb: VarBuilder) -> Result<Self> {
         Self::ghostnet(config, backbone, vb)
+    }
+
+    fn load(
+        config: &SemanticFpnConfig,
+        backbone: &Config,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> std::result::Result<Self, Error> {
+        Self::load(config, backbone, checkpoint, device)
     }
 
     fn with_classes_of(
@@ -65,15 +74,16 @@ impl Network for SemanticFpn {
     }
 }
 
-impl Segmenter {
-    /// The classes of each picture's pixels, from windows that slide over the input.
-    ///
-    /// # Errors
-    /// An input that the network can't take, weights that give no numbers, windows that leave gaps.
-    pub fn segment_sliding(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
-        match &self.computes {
-            Computes::Plan(laid) => laid.segment_sliding(batch, sliding),
-            Computes::Candle(net, _) => net.segment_sliding(batch, sliding),
-        }
+impl Segments for SemanticFpn {
+    fn classes(config: &SemanticFpnConfig) -> usize {
+        config.classes
+    }
+
+    fn slide(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
+        self.segment_sliding(batch, sliding)
+    }
+
+    fn slide_laid(laid: &SegmenterPlan, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
+        laid.segment_sliding(batch, sliding)
     }
 }

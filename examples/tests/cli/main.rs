@@ -21,6 +21,7 @@ mod int8;
 mod parity;
 mod program;
 mod segment;
+mod segment_deeplabv3;
 mod shards;
 mod shards_evaluate;
 mod train_classes;

@@ -138,7 +138,7 @@ fn wrong_usage_is_2() {
     let cases: &[(&[&str], &str)] = &[
         (&["--opacity", "2"], "0 to 1"),
         (&["--size", "20"], "at least 33"),
-        (&["--preset", "deeplab"], "mmseg"),
+        (&["--preset", "deeplab"], "mmseg, smp, lite, deeplabv3"),
         (&["--window", "16"], "at least 33"),
         (&["--window", "64", "--step", "65"], "left out"),
         (&["--step", "40"], "--window"),

@@ -22,6 +22,10 @@ pub(crate) struct Place {
     pub(crate) index: usize,
     pub(crate) row: &'static Row,
     pub(crate) in_channels: usize,
+    /// The row's, or 1 where the output stride leaves that out.
+    pub(crate) stride: usize,
+    /// Of what stands before the stride, and of what stands behind it.
+    pub(crate) dilation: (usize, usize),
     /// Whether its first ghost module is gated by DFC attention.
     pub(crate) dfc: bool,
 }
@@ -30,7 +34,7 @@ pub(crate) struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Bottleneck {
     ghost1: GhostModule,
-    /// Only where the stride is 2.
+    /// Only where the row's stride is 2.
     conv_dw: Option<ConvUnit>,
     se: Option<SqueezeExcite>,
     ghost2: GhostModule,
@@ -41,16 +45,17 @@ pub(crate) struct Bottleneck {
 impl Bottleneck {
     /// The bottleneck of a place, with weights under `blocks.{stage}.{index}`.
     pub(crate) fn new(cfg: &Config, place: &Place, vb: &VarBuilder) -> Result<Self> {
-        let &Place { stage, index, row, in_channels, dfc } = place;
+        let &Place { stage, index, row, in_channels, stride, dilation, dfc } = place;
         let vb = vb.pp(format!("blocks.{stage}.{index}"));
         let algorithm = cfg.convolution;
         let (mid, out) = (cfg.channels(row.expansion), cfg.channels(row.out));
         let kernel = (row.kernel, row.kernel);
         let expand = Role::Expand { dfc };
-        let ghost1 = GhostModule::new(cfg, in_channels, mid, expand, vb.pp("ghost1"))?;
-        let ghost2 = GhostModule::new(cfg, mid, out, Role::Project, vb.pp("ghost2"))?;
+        let (before, behind) = dilation;
+        let ghost1 = GhostModule::new(cfg, in_channels, mid, expand, before, vb.pp("ghost1"))?;
+        let ghost2 = GhostModule::new(cfg, mid, out, Role::Project, behind, vb.pp("ghost2"))?;
         let conv_dw = if row.stride > 1 {
-            let spec = ConvSpec::depthwise(mid, kernel, row.stride, algorithm);
+            let spec = ConvSpec::depthwise(mid, kernel, stride, algorithm).dilated(before);
             Some(match cfg.version {
                 Version::V3 if cfg.reparameterized => {
                     ConvUnit::Fused(spec.conv_with_bias(vb.pp("conv_dw"))?)
@@ -70,7 +75,8 @@ impl Bottleneck {
             None
         } else {
             let vb = vb.pp("shortcut");
-            let depthwise = ConvSpec::depthwise(in_channels, kernel, row.stride, algorithm);
+            let depthwise = ConvSpec::depthwise(in_channels, kernel, stride, algorithm);
+            let depthwise = depthwise.dilated(before);
             let pointwise = ConvSpec::pointwise(in_channels, out, algorithm);
             Some((depthwise.conv_bn(vb.pp(0), vb.pp(1))?, pointwise.conv_bn(vb.pp(2), vb.pp(3))?))
         };

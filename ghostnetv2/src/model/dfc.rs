@@ -29,14 +29,16 @@ pub(crate) struct DfcAttention {
 }
 
 impl DfcAttention {
+    /// A branch whose decoupled kernels have taps `dilation` cells apart.
     pub(crate) fn new(
         cfg: &Config,
-        in_channels: usize,
-        out_channels: usize,
+        (in_channels, out_channels): (usize, usize),
+        dilation: usize,
         vb: VarBuilder,
     ) -> Result<Self> {
         let algorithm = cfg.convolution;
-        let depthwise = |kernel| ConvSpec::depthwise(out_channels, kernel, 1, algorithm);
+        let depthwise =
+            |kernel| ConvSpec::depthwise(out_channels, kernel, 1, algorithm).dilated(dilation);
         Ok(Self {
             pointwise: ConvSpec::pointwise(in_channels, out_channels, algorithm)
                 .conv_bn(vb.pp(0), vb.pp(1))?,
@@ -70,8 +72,17 @@ impl DfcAttention {
         let pooled = net.avg_pool2x2(x).map_err(Error::wrap)?;
         let pointwise = self.pointwise.folded()?;
         let (horizontal, vertical) = (self.horizontal.folded()?, self.vertical.folded()?);
-        let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
-        let gate = net.dfc(pooled, pointwise.get(), along_row, along_column);
+        let (across, down) = (self.horizontal.conv.window()?, self.vertical.conv.window()?);
+        let gate = if across.dilation == 1 {
+            let (along_row, along_column) = ((REACH, horizontal.get()), (REACH, vertical.get()));
+            net.dfc(pooled, pointwise.get(), along_row, along_column)
+        } else {
+            // The engine's one operation for all of this has neighbouring taps.
+            let same = Activation::Identity;
+            let y = net.pointwise(pooled, pointwise.get(), same, None).map_err(Error::wrap)?;
+            let y = net.depthwise(y, across, horizontal.get(), same).map_err(Error::wrap)?;
+            net.depthwise(y, down, vertical.get(), Activation::Sigmoid)
+        };
         let gate = gate.map_err(Error::wrap)?;
         match self.release {
             Release::PyTorch => Ok(gate),

@@ -40,17 +40,20 @@ pub(crate) struct GhostModule {
 }
 
 impl GhostModule {
+    /// A module whose depthwise kernels have taps `dilation` pixels apart.
     pub(crate) fn new(
         cfg: &Config,
         in_channels: usize,
         out_channels: usize,
         role: Role,
+        dilation: usize,
         vb: VarBuilder,
     ) -> Result<Self> {
         let algorithm = cfg.convolution;
         let half = out_channels.div_ceil(2);
         let primary = ConvSpec::pointwise(in_channels, half, algorithm);
         let cheap = ConvSpec::depthwise(half, (CHEAP_KERNEL, CHEAP_KERNEL), 1, algorithm);
+        let cheap = cheap.dilated(dilation);
         let unit = |spec: ConvSpec, name: &str, branches: &str| -> Result<ConvUnit> {
             let vb_unit = vb.pp(name);
             Ok(match cfg.version {
@@ -63,7 +66,8 @@ impl GhostModule {
         };
         let dfc = match role {
             Role::Expand { dfc: true } => {
-                Some(DfcAttention::new(cfg, in_channels, out_channels, vb.pp("short_conv"))?)
+                let channels = (in_channels, out_channels);
+                Some(DfcAttention::new(cfg, channels, dilation, vb.pp("short_conv"))?)
             }
             _ => None,
         };
@@ -104,8 +108,7 @@ impl GhostModule {
         };
         let act = if self.relu { Activation::Relu } else { Activation::Identity };
         let (primary, cheap) = (self.primary_conv.folded()?, self.cheap_operation.folded()?);
-        let kernel = self.cheap_operation.window()?.kernel;
-        let cheap = (kernel, cheap.get());
+        let cheap = (self.cheap_operation.window()?, cheap.get());
         net.ghost((x, scale), self.out_channels, primary.get(), cheap, act, join)
             .map_err(Error::wrap)
     }

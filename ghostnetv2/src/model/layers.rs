@@ -32,6 +32,7 @@ pub(crate) struct ConvSpec {
     pub(crate) out_channels: usize,
     pub(crate) kernel: (usize, usize),
     pub(crate) stride: usize,
+    pub(crate) dilation: usize,
     pub(crate) depthwise: bool,
     pub(crate) algorithm: ConvAlgorithm,
 }
@@ -42,8 +43,15 @@ impl ConvSpec {
         out_channels: usize,
         algorithm: ConvAlgorithm,
     ) -> Self {
-        let kernel = (1, 1);
-        Self { in_channels, out_channels, kernel, stride: 1, depthwise: false, algorithm }
+        Self {
+            in_channels,
+            out_channels,
+            kernel: (1, 1),
+            stride: 1,
+            dilation: 1,
+            depthwise: false,
+            algorithm,
+        }
     }
 
     pub(crate) fn depthwise(
@@ -53,12 +61,18 @@ impl ConvSpec {
         algorithm: ConvAlgorithm,
     ) -> Self {
         let (in_channels, out_channels) = (channels, channels);
-        Self { in_channels, out_channels, kernel, stride, depthwise: true, algorithm }
+        let dilation = 1;
+        Self { in_channels, out_channels, kernel, stride, dilation, depthwise: true, algorithm }
+    }
+
+    /// The same with taps that are so many pixels apart.
+    pub(crate) fn dilated(self, dilation: usize) -> Self {
+        Self { dilation, ..self }
     }
 
     /// For a plan.
     pub(crate) fn window(self) -> Window {
-        Window::same(self.kernel, self.stride)
+        Window { stride: self.stride, ..Window::dilated(self.kernel, self.dilation) }
     }
 
     /// A convolution whose `weight` lies directly under `vb`; padding keeps the size at stride 1.
@@ -87,10 +101,11 @@ impl ConvSpec {
 
     /// A convolution with weights that exist already.
     pub(crate) fn with_weights(self, weight: Tensor, bias: Option<Tensor>) -> Conv2d {
-        let (kh, kw) = self.kernel;
+        let Window { stride, padding, dilation, .. } = self.window();
         let params = Conv2dParams {
-            stride: self.stride,
-            padding: (kh / 2, kw / 2),
+            stride,
+            padding,
+            dilation,
             groups: if self.depthwise { self.in_channels } else { 1 },
         };
         Conv2d { weight, bias, params, algorithm: self.algorithm }
@@ -111,8 +126,8 @@ impl Conv2d {
     /// For a plan.
     pub(crate) fn window(&self) -> Result<Window> {
         let (_, _, kh, kw) = self.weight.dims4()?;
-        let Conv2dParams { stride, padding, .. } = self.params;
-        Ok(Window { kernel: (kh, kw), stride, padding, dilation: 1 })
+        let Conv2dParams { stride, padding, dilation, .. } = self.params;
+        Ok(Window { kernel: (kh, kw), stride, padding, dilation })
     }
 
     /// For a network in training.

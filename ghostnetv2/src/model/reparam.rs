@@ -98,7 +98,8 @@ impl Branches {
         } else {
             None
         };
-        let skip = if spec.depthwise && spec.stride == 1 {
+        // A convolution that may have a stride has no identity beside it, also where it has none.
+        let skip = if name == "cheap" {
             Some(batch_norm(spec.out_channels, vb.pp(format!("{name}_rpr_skip")))?)
         } else {
             None

@@ -48,7 +48,8 @@ impl Node {
             Self::Stage(i) => {
                 let rows = STAGES[..=i].iter().copied().flatten();
                 let stride = rows.clone().map(|row| row.stride).product::<usize>() * 2;
-                (cfg.channels(rows.last().map_or(STEM, |row| row.out)), stride)
+                let channels = cfg.channels(rows.last().map_or(STEM, |row| row.out));
+                (channels, stride.min(cfg.output_stride))
             }
         }
     }
@@ -195,6 +196,7 @@ impl Stem {
             out_channels: cfg.channels(STEM),
             kernel: (3, 3),
             stride: 2,
+            dilation: 1,
             depthwise: false,
             algorithm: cfg.convolution,
         };
@@ -209,9 +211,15 @@ fn places(cfg: &Config, last: Node) -> impl Iterator<Item = Place> {
         rows.iter().enumerate().map(move |(index, row)| (stage, index, row))
     });
     let mut in_channels = cfg.channels(STEM);
+    // Input pixels per cell of the map, with all strides of the table.
+    let mut reached = 2;
     rows.enumerate().map(move |(number, (stage, index, row))| {
         let dfc = cfg.version != Version::V1 && number >= WITHOUT_DFC;
-        let place = Place { stage, index, row, in_channels, dfc };
+        let before = (reached / cfg.output_stride).max(1);
+        reached *= row.stride;
+        let behind = (reached / cfg.output_stride).max(1);
+        let (stride, dilation) = (row.stride * before / behind, (before, behind));
+        let place = Place { stage, index, row, in_channels, stride, dilation, dfc };
         in_channels = cfg.channels(row.out);
         place
     })

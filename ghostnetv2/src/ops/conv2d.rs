@@ -1,13 +1,14 @@
 //! 2-D convolution with one padding per axis, dense or depthwise, over three ways to compute it.
 
-use super::{depthwise::depthwise_conv2d, taps};
+use super::depthwise::{depthwise_conv2d, shifted_multiply_add};
+use super::taps;
 use candle::{Result, Tensor, bail};
 
 /// How a convolution is computed. All give the same result up to rounding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ConvAlgorithm {
-    /// SIMD kernels on the CPU for f32 and, with the feature `cuda`, kernels on a GPU for depthwise
-    /// convolutions; [`ConvAlgorithm::CandleOps`] for the rest.
+    /// SIMD kernels on the CPU for f32 without dilation and, with the feature `cuda`, kernels on a
+    /// GPU for depthwise convolutions; [`ConvAlgorithm::CandleOps`] for the rest.
     #[default]
     Kernels,
     /// Ordinary candle operations: matrix products, and shifted multiply-adds where depthwise.
@@ -24,6 +25,8 @@ pub struct Conv2dParams {
     pub stride: usize,
     /// Zeros added above and below, left and right.
     pub padding: (usize, usize),
+    /// Distance of the kernel's taps in pixels: 1 where they are neighbours.
+    pub dilation: usize,
     /// 1, or as many as there are input channels (depthwise).
     pub groups: usize,
 }
@@ -32,10 +35,10 @@ pub struct Conv2dParams {
 ///
 /// # Shapes
 /// `x`: `[B, C, H, W]`, `weight`: `[O, C / groups, KH, KW]` → `[B, O, OH, OW]` with
-/// `OH = (H + 2 * padding.0 - KH) / stride + 1`, `OW` likewise.
+/// `OH = (H + 2 * padding.0 - (KH - 1) * dilation - 1) / stride + 1`, `OW` likewise.
 ///
 /// # Errors
-/// Shapes that do not fit each other, a kernel larger than the padded picture, or groups
+/// Shapes that do not fit each other, a dilated kernel larger than the padded picture, or groups
 /// other than 1 and `C`.
 pub fn conv2d(
     x: &Tensor,
@@ -45,8 +48,8 @@ pub fn conv2d(
 ) -> Result<Tensor> {
     let (_, c, _, _) = x.dims4()?;
     let (o, per_group, _, _) = weight.dims4()?;
-    let Conv2dParams { stride, padding, groups } = params;
-    taps::out_size(x, weight, (stride, stride), padding)?;
+    let Conv2dParams { stride, padding, dilation, groups } = params;
+    let size = taps::out_size(x, weight, (stride, stride), padding, dilation)?;
     if per_group.checked_mul(groups) != Some(c) {
         bail!("conv2d: weight {:?} with {groups} groups does not fit {c} channels", weight.dims())
     }
@@ -54,7 +57,9 @@ pub fn conv2d(
         return stock(x, weight, params);
     }
     if groups == 1 {
-        dense(x, weight, (stride, stride), padding)
+        dense(x, weight, params, size)
+    } else if groups == c && o == c && dilation > 1 {
+        shifted_multiply_add(x, weight, (stride, stride), padding, dilation)
     } else if groups == c && o == c {
         depthwise_conv2d(x, weight, (stride, stride), padding, algorithm)
     } else {
@@ -67,16 +72,16 @@ pub fn conv2d(
 fn dense(
     x: &Tensor,
     weight: &Tensor,
-    stride: (usize, usize),
-    padding: (usize, usize),
+    params: Conv2dParams,
+    (oh, ow): (usize, usize),
 ) -> Result<Tensor> {
+    let Conv2dParams { stride, padding, dilation, .. } = params;
     let (b, c, ..) = x.dims4()?;
     let (o, _, kh, kw) = weight.dims4()?;
-    let (oh, ow) = taps::out_size(x, weight, stride, padding)?;
-    let columns = if (kh, kw, stride, padding) == (1, 1, (1, 1), (0, 0)) {
+    let columns = if (kh, kw, stride, padding) == (1, 1, 1, (0, 0)) {
         x.reshape((b, c, oh * ow))?
     } else {
-        let taps = taps::shifted(x, (kh, kw), stride, padding)?;
+        let taps = taps::shifted(x, (kh, kw), (stride, stride), padding, dilation)?;
         Tensor::stack(&taps, 2)?.reshape((b, c * kh * kw, oh * ow))? // channel-major, as the weight
     };
     let weight = weight.reshape((o, c * kh * kw))?;
@@ -89,10 +94,10 @@ fn dense(
 }
 
 fn stock(x: &Tensor, weight: &Tensor, params: Conv2dParams) -> Result<Tensor> {
-    let Conv2dParams { stride, padding: (ph, pw), groups } = params;
+    let Conv2dParams { stride, padding: (ph, pw), dilation, groups } = params;
     if ph == pw {
-        return x.conv2d(weight, ph, stride, 1, groups);
+        return x.conv2d(weight, ph, stride, dilation, groups);
     }
     let padded = x.pad_with_zeros(2, ph, ph)?.pad_with_zeros(3, pw, pw)?;
-    padded.conv2d(weight, 0, stride, 1, groups)
+    padded.conv2d(weight, 0, stride, dilation, groups)
 }

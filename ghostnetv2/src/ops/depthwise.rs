@@ -44,13 +44,13 @@ pub fn depthwise_conv2d(
 ) -> Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
     let (o, per_group, kh, kw) = weight.dims4()?;
-    taps::out_size(x, weight, stride, padding)?;
+    taps::out_size(x, weight, stride, padding, 1)?;
     if (o, per_group) != (c, 1) {
         bail!("depthwise_conv2d: weight {:?}: expected [{c}, 1, KH, KW]", weight.dims())
     }
     let on_cpu = x.device().is_cpu() && (x.dtype(), weight.dtype()) == (DType::F32, DType::F32);
     if algorithm == ConvAlgorithm::CandleOps || !(on_cpu || on_gpu(&[x, weight])) {
-        return shifted_multiply_add(x, weight, stride, padding);
+        return shifted_multiply_add(x, weight, stride, padding, 1);
     }
     let shape = DepthwiseShape::new(b, c, (h, w), (kh, kw), stride, padding)
         .map_err(candle::Error::wrap)?;
@@ -58,16 +58,18 @@ pub fn depthwise_conv2d(
 }
 
 /// Sum over the taps of shifted picture times tap: autograd and every backend can do that.
-fn shifted_multiply_add(
+pub(super) fn shifted_multiply_add(
     x: &Tensor,
     weight: &Tensor,
     stride: (usize, usize),
     padding: (usize, usize),
+    dilation: usize,
 ) -> Result<Tensor> {
     let (c, _, kh, kw) = weight.dims4()?;
     let weight = weight.reshape((1, c, kh * kw, 1, 1))?;
     let mut sum: Option<Tensor> = None;
-    for (i, tap) in taps::shifted(x, (kh, kw), stride, padding)?.iter().enumerate() {
+    let taps = taps::shifted(x, (kh, kw), stride, padding, dilation)?;
+    for (i, tap) in taps.iter().enumerate() {
         let term = tap.broadcast_mul(&weight.narrow(2, i, 1)?.squeeze(2)?)?;
         sum = Some(match sum {
             Some(sum) => (sum + term)?,

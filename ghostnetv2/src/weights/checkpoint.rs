@@ -104,9 +104,23 @@ impl Checkpoint {
         device: &Device,
         build: impl FnOnce(VarBuilder) -> candle::Result<M>,
     ) -> Result<M, Error> {
+        self.load_part(|_| true, dtype, device, build)
+    }
+
+    /// As [`Checkpoint::load`], but tensors whose names `needed` refuses may be left over.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_part<M>(
+        &self,
+        needed: impl Fn(&str) -> bool,
+        dtype: DType,
+        device: &Device,
+        build: impl FnOnce(VarBuilder) -> candle::Result<M>,
+    ) -> Result<M, Error> {
         let ledger = Ledger::new(self.file.clone());
         let model = build(ledger.var_builder(dtype, device));
-        match (ledger.close(), model) {
+        match (ledger.close(needed), model) {
             (Ok(()), model) => Ok(model?),
             (Err(Error::Mismatch(_)), Err(error)) => Err(error.into()),
             (Err(Error::Mismatch(mut mismatch)), Ok(_)) => {

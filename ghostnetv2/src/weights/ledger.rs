@@ -36,8 +36,8 @@ impl Ledger {
     }
 
     /// What is wrong with the file: it can't be read, has values that are none, or does not fit,
-    /// which tensors that nobody asked for are part of.
-    pub(super) fn close(self) -> std::result::Result<(), Error> {
+    /// which tensors that are `needed` and that nobody asked for are part of.
+    pub(super) fn close(self, needed: impl Fn(&str) -> bool) -> std::result::Result<(), Error> {
         let account = &mut *self.account.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = account.failure.take() {
             return Err(failure);
@@ -48,7 +48,7 @@ impl Ledger {
             return Err(Error::Values { origin: self.file.origin().into(), problems });
         }
         let mut mismatch = std::mem::take(&mut account.mismatch);
-        let unused = self.file.names().filter(|name| !account.used.contains(*name));
+        let unused = self.file.names().filter(|name| needed(name) && !account.used.contains(*name));
         mismatch.unexpected = unused.map(str::to_owned).collect();
         mismatch.missing.sort();
         mismatch.shapes.sort();

@@ -9,6 +9,7 @@ mod gpu;
 mod gradients;
 mod keys;
 mod odd_sizes;
+mod output_stride;
 mod parity;
 mod plan;
 mod training;

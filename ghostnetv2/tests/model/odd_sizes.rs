@@ -12,8 +12,9 @@ fn zeros(shape: (usize, usize, usize, usize)) -> Tensor {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn maps_have_the_promised_shapes(h in 33usize..150, w in 33usize..150, b in 0usize..3, width in 5u32..150) {
-        let config = Config::v2(f64::from(width) / 100.0);
+    fn maps_have_the_promised_shapes(h in 33usize..150, w in 33usize..150, b in 0usize..3, width in 5u32..150, log_stride in 3u32..6) {
+        let output_stride = 1 << log_stride;
+        let config = Config { output_stride, ..Config::v2(f64::from(width) / 100.0) };
         let vb = Formula::default().var_builder();
         for taps in [Taps::Timm, Taps::StageEnds] {
             let pyramid = Pyramid::new(&config, taps, &Level::ALL, vb.clone()).unwrap();

@@ -70,10 +70,11 @@ proptest! {
     #[test]
     fn any_size_width_batch_and_threads(
         h in 33usize..130, w in 33usize..130, b in 0usize..4, width in 10u32..200,
-        version in 0usize..4, threads in 1usize..5,
+        version in 0usize..4, threads in 1usize..5, log_stride in 3u32..6,
     ) {
         let width = f64::from(width) / 100.0;
         let config = [Config::v1, Config::v2, Config::v3, Config::mindspore][version](width);
+        let config = Config { output_stride: 1 << log_stride, ..config };
         check(&config, (b, h, w), &PlanOptions::default().with_threads(threads)).unwrap();
     }
 }

@@ -21,10 +21,11 @@ proptest! {
     fn depthwise_equals_candles_groups(
         b in 0usize..3, c in 1usize..6, h in 1usize..20, w in 1usize..40,
         kh in 1usize..6, kw in 1usize..6, stride in 1usize..4, ph in 0usize..4, pw in 0usize..4,
+        dilation in 1usize..4,
     ) {
-        prop_assume!(h + 2 * ph >= kh && w + 2 * pw >= kw);
+        prop_assume!(h + 2 * ph > (kh - 1) * dilation && w + 2 * pw > (kw - 1) * dilation);
         let (x, k) = (values(1, (b, c, h, w)), values(2, (c, 1, kh, kw)));
-        let params = Conv2dParams { stride, padding: (ph, pw), groups: c };
+        let params = Conv2dParams { stride, padding: (ph, pw), dilation, groups: c };
         let run = |algorithm| conv2d(&x, &k, params, algorithm).unwrap();
         let ours = OURS.map(run);
         if b > 0 {
@@ -38,10 +39,11 @@ proptest! {
     fn dense_equals_candles(
         b in 1usize..3, c in 1usize..5, o in 1usize..5, h in 1usize..20, w in 1usize..20,
         kh in 1usize..5, kw in 1usize..5, stride in 1usize..4, ph in 0usize..3, pw in 0usize..3,
+        dilation in 1usize..4,
     ) {
-        prop_assume!(h + 2 * ph >= kh && w + 2 * pw >= kw);
+        prop_assume!(h + 2 * ph > (kh - 1) * dilation && w + 2 * pw > (kw - 1) * dilation);
         let (x, k) = (values(3, (b, c, h, w)), values(4, (o, c, kh, kw)));
-        let params = Conv2dParams { stride, padding: (ph, pw), groups: 1 };
+        let params = Conv2dParams { stride, padding: (ph, pw), dilation, groups: 1 };
         let run = |algorithm| conv2d(&x, &k, params, algorithm).unwrap();
         prop_assert!(difference(&run(ConvAlgorithm::Kernels), &run(ConvAlgorithm::Stock)) < 1e-5);
     }
@@ -81,7 +83,7 @@ fn dense_gradients() -> Result<()> {
         ((5, 6), (3, 2), 3, (2, 0)),
     ] {
         let operands = [values(7, (2, 3, size.0, size.1)), values(8, (4, 3, kernel.0, kernel.1))];
-        let params = Conv2dParams { stride, padding, groups: 1 };
+        let params = Conv2dParams { stride, padding, dilation: 1, groups: 1 };
         let name = format!("{size:?} {kernel:?} {stride} {padding:?}");
         check(&name, &operands, |o| conv2d(&o[0], &o[1], params, ConvAlgorithm::Kernels))?;
     }
@@ -105,14 +107,17 @@ fn views_and_other_types() -> Result<()> {
 fn what_does_not_fit_is_refused() {
     let x = Tensor::zeros((1, 4, 5, 5), DType::F32, &Device::Cpu).unwrap();
     let kernel = |dims: [usize; 4]| Tensor::zeros(&dims, DType::F32, &Device::Cpu).unwrap();
-    let run = |dims, stride, padding, groups| {
-        let params = Conv2dParams { stride, padding, groups };
+    let run = |dims, stride, padding, dilation, groups| {
+        let params = Conv2dParams { stride, padding, dilation, groups };
         conv2d(&x, &kernel(dims), params, ConvAlgorithm::Kernels).unwrap_err().to_string()
     };
-    assert!(run([4, 1, 7, 3], 1, (0, 1), 4).contains("does not fit"));
-    assert!(run([4, 1, 3, 3], 0, (1, 1), 4).contains("does not fit"));
-    assert!(run([4, 1, 3, 3], 1, (usize::MAX, 1), 4).contains("does not fit"));
-    assert!(run([4, 3, 3, 3], 1, (1, 1), 1).contains("4 channels"));
-    assert!(run([4, 2, 3, 3], 1, (1, 1), 2).contains("groups"));
-    assert!(run([8, 1, 3, 3], 1, (1, 1), 4).contains("groups"));
+    assert!(run([4, 1, 7, 3], 1, (0, 1), 1, 4).contains("does not fit"));
+    assert!(run([4, 1, 3, 3], 0, (1, 1), 1, 4).contains("does not fit"));
+    assert!(run([4, 1, 3, 3], 1, (usize::MAX, 1), 1, 4).contains("does not fit"));
+    assert!(run([4, 1, 3, 3], 1, (1, 1), 0, 4).contains("does not fit"));
+    assert!(run([4, 1, 3, 3], 1, (1, 1), 4, 4).contains("dilation 4 does not fit"));
+    assert!(run([4, 1, 3, 3], 1, (1, 1), usize::MAX, 4).contains("does not fit"));
+    assert!(run([4, 3, 3, 3], 1, (1, 1), 1, 1).contains("4 channels"));
+    assert!(run([4, 2, 3, 3], 1, (1, 1), 1, 2).contains("groups"));
+    assert!(run([8, 1, 3, 3], 1, (1, 1), 1, 4).contains("groups"));
 }

@@ -107,14 +107,14 @@ impl Case {
     ) -> Result<Option<Tensor>> {
         let x = &operands["x"];
         let y = match self.op() {
-            "conv" if self.number("dilation") != 1.0 => return Ok(None), // plans have them only
             "conv" => {
                 let (weight, stride) = (&operands["weight"], self.pair("stride").0);
                 let (padding, groups) = (self.pair("padding"), self.pair("groups").0);
-                let y = if groups > 1 {
+                let dilation = self.number("dilation") as usize;
+                let y = if groups > 1 && dilation == 1 {
                     depthwise_conv2d(x, weight, (stride, stride), padding, algorithm)?
                 } else {
-                    let params = Conv2dParams { stride, padding, groups };
+                    let params = Conv2dParams { stride, padding, dilation, groups };
                     conv2d(x, weight, params, algorithm)?
                 };
                 y.broadcast_add(&operands["bias"].reshape((1, (), 1, 1))?)?

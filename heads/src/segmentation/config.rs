@@ -1,10 +1,11 @@
 //! What a Semantic FPN looks like, and the presets by which others have trained them.
 
 use super::names::{self, Names};
+use super::{LabelMap, label_maps};
 use crate::ConvKind;
 use crate::fpn::{FpnConfig, FpnNames};
-use crate::placement::{InputConfig, Padding, Resampling};
-use candle::{Result, bail};
+use crate::placement::{Batch, InputConfig, Padding, Resampling};
+use candle::{Result, Tensor, bail};
 use ghostnetv2::Taps;
 use ghostnetv2::weights::Checkpoint;
 use std::fmt;
@@ -189,6 +190,15 @@ impl SemanticFpnConfig {
     /// Where the convolution that tells the classes lies.
     pub fn class_layer(&self) -> &'static str {
         names::class_layer(self.names)
+    }
+
+    /// The classes of each picture's own pixels, from the logits of the batch: resized to the
+    /// input, freed of padding, resized to the picture; then the highest wins.
+    ///
+    /// # Errors
+    /// Logits of another batch, or such that are no numbers.
+    pub fn label_maps(&self, logits: &Tensor, batch: &Batch) -> Result<Vec<LabelMap>> {
+        label_maps(logits, batch, self.align_corners)
     }
 
     /// The pyramid.

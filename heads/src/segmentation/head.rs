@@ -3,7 +3,7 @@
 use super::SemanticNorm;
 use super::config::SemanticFpnConfig;
 use super::names::{classifier, unit};
-use crate::layers::{Block, Conv2d, ConvSpec, Start, only};
+use crate::layers::{Block, Conv2d, ConvSpec, Start, drop_channels, only};
 use crate::norms::Norm;
 use candle::{Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -66,7 +66,8 @@ impl Head {
         let mut grown = self.levels.iter().zip(maps).enumerate().map(grown);
         let Some(first) = grown.next() else { bail!("a head without levels") };
         let sum = grown.try_fold(first?, |sum, map| sum + map?)?;
-        self.classifier.forward(&if train { self.drop_channels(&sum)? } else { sum })
+        let sum = if train { drop_channels(&sum, self.dropout)? } else { sum };
+        self.classifier.forward(&sum)
     }
 
     /// Adds the head to a network in training: the value of the logits.
@@ -133,16 +134,6 @@ impl Head {
             sum = Some(y);
         }
         only(&self.classifier.lower(net, sum.as_slice(), &[], same)?)
-    }
-
-    /// Whole channels at once: neighbouring pixels would tell what is missing.
-    fn drop_channels(&self, x: &Tensor) -> Result<Tensor> {
-        if self.dropout == 0.0 {
-            return Ok(x.clone());
-        }
-        let (b, c, _, _) = x.dims4()?;
-        let kept = Tensor::rand(0f32, 1.0, (b, c, 1, 1), x.device())?.ge(self.dropout)?;
-        x.broadcast_mul(&(kept.to_dtype(x.dtype())? / (1.0 - self.dropout))?)
     }
 }
 

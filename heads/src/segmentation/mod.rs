@@ -21,6 +21,7 @@ mod sliding;
 
 pub use config::{Preset, SemanticFpnConfig, SemanticNorm, UnknownPreset};
 pub use label_map::{LabelMap, UNLABELLED};
+pub(crate) use labelling::{label_maps, slide};
 pub use loss::{Average, cross_entropy};
 pub use model::SemanticFpn;
 pub use names::Names;

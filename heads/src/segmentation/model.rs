@@ -1,7 +1,7 @@
 //! The whole network: backbone, pyramid, head.
 
 use super::head::Head;
-use super::{LabelMap, SegmenterPlan, SemanticFpnConfig, Sliding, names};
+use super::{LabelMap, SegmenterPlan, SemanticFpnConfig, Sliding, names, slide};
 use crate::backbone::timm;
 use crate::fpn::Fpn;
 use crate::placement::Batch;
@@ -182,6 +182,7 @@ impl<B: Backbone> SemanticFpn<B> {
     /// # Errors
     /// As there; windows that leave gaps.
     pub fn segment_sliding(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
-        self.config.slide(batch, sliding, |window| self.forward_t(window, false))
+        let reading = (self.config.classes, self.config.align_corners);
+        slide(reading, batch, sliding, |window| self.forward_t(window, false))
     }
 }

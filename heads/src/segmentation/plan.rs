@@ -1,6 +1,6 @@
 //! A Semantic FPN laid out for inference on a CPU.
 
-use super::{LabelMap, SemanticFpnConfig, Sliding};
+use super::{LabelMap, SemanticFpnConfig, Sliding, slide};
 use crate::placement::Batch;
 use candle::{Result, Tensor};
 use ghostnetv2::{Plan, Timings};
@@ -61,6 +61,7 @@ impl SegmenterPlan {
     /// # Errors
     /// As there; windows that leave gaps.
     pub fn segment_sliding(&self, batch: &Batch, sliding: Sliding) -> Result<Vec<LabelMap>> {
-        self.config.slide(batch, sliding, |window| self.forward(window))
+        let reading = (self.config.classes, self.config.align_corners);
+        slide(reading, batch, sliding, |window| self.forward(window))
     }
 }

@@ -1,7 +1,8 @@
-//! Semantic FPN against mmsegmentation and segmentation_models_pytorch: fixtures by
+//! Semantic FPN and DeepLabV3 against mmsegmentation and segmentation_models_pytorch: fixtures by
 //! `scripts/make_segmentation_fixtures.py`, weights by formula.
 #![allow(clippy::unwrap_used)] // a test that can't go on may end
 
+mod deeplabv3;
 #[path = "../common/equal.rs"]
 mod equal;
 #[path = "../common/fixture.rs"]

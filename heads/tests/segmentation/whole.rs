@@ -9,11 +9,11 @@ use ghostnetv2::{Config, PlanOptions};
 use heads::placement::{Batch, InputConfig};
 use heads::segmentation::{LabelMap, SemanticFpn, SemanticFpnConfig, Sliding};
 
-const RTOL: f64 = 1e-3;
-const ATOL: f64 = 1e-4;
+pub(crate) const RTOL: f64 = 1e-3;
+pub(crate) const ATOL: f64 = 1e-4;
 
 /// The twin of `scripts/heads_fixtures/segmented.py`.
-fn picture() -> Result<Rgb8> {
+pub(crate) fn picture() -> Result<Rgb8> {
     let noise = plain("picture", (10, 14, 3))?.to_vec3::<f32>()?;
     let byte = |u: f32| ((u + 1.0) * 128.0).floor() as u8;
     let pixels = (0..140).flat_map(|y| (0..202).map(move |x| (y / 15, x / 15)));
@@ -23,7 +23,7 @@ fn picture() -> Result<Rgb8> {
 }
 
 /// Equal in all but one of ten thousand pixels.
-fn check_labels(fixture: &Fixture, key: &str, found: &LabelMap) {
+pub(crate) fn check_labels(fixture: &Fixture, key: &str, found: &LabelMap) {
     assert_eq!(found.size(), (140, 202));
     let expected = fixture.numbers(key);
     let pairs = found.labels().iter().zip(&expected);

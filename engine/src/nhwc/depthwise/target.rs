@@ -10,8 +10,24 @@ pub(crate) enum Merge {
     None,
     /// `y + add`: the shortcut, at the row's first pixel.
     Add { add: *const f32, ld: usize },
-    /// `y · gate`: a gate of lower resolution; `columns` tells where its pixel for each of `y` is.
-    Gate { gate: *const f32, columns: *const u32 },
+    /// `y · gate`: a gate of lower resolution; every `step`-th of `columns` tells where its pixel
+    /// for each of `y` is.
+    Gate { gate: *const f32, columns: *const u32, step: usize },
+}
+
+impl Merge {
+    /// That of every `step`-th output of a row, from `first` on.
+    #[inline(always)]
+    pub(crate) fn every(self, step: usize, first: usize) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Add { add, ld } => Self::Add { add: add.wrapping_add(first * ld), ld: step * ld },
+            Self::Gate { gate, columns, step: apart } => {
+                let columns = columns.wrapping_add(first * apart);
+                Self::Gate { gate, columns, step: step * apart }
+            }
+        }
+    }
 }
 
 /// Where a row of outputs goes.
@@ -151,10 +167,10 @@ impl Joined {
                         store_lanes(isa, y.wrapping_add(primary), isa.add(*sum, b), cheap);
                     }
                 }
-                Merge::Gate { gate, columns } => {
-                    let (gate, columns) = (gate.add(c), columns.add(first));
+                Merge::Gate { gate, columns, step } => {
+                    let (gate, columns) = (gate.add(c), columns.add(first * step));
                     for (n, sum) in sums.iter().enumerate() {
-                        let (y, gate) = (y.add(n * ld), gate.add(*columns.add(n) as usize));
+                        let (y, gate) = (y.add(n * ld), gate.add(*columns.add(n * step) as usize));
                         let a = isa.load(from.add(n * band_ld));
                         let a = isa.mul(a, load_lanes(isa, gate, lanes));
                         let b = load_lanes(isa, gate.wrapping_add(primary), cheap);
