@@ -34,7 +34,8 @@ fn same(name: &str, found: &Tensor, expected: &Tensor) -> Result<()> {
 #[ignore = "needs a GPU"]
 fn gpu_detectors_are_the_cpus() -> Result<()> {
     for preset in [retinanet::Preset::Torchvision, retinanet::Preset::Lite] {
-        let build = |vb| retinanet::RetinaNet::ghostnet(&preset.config(), &Config::v2(1.0), vb);
+        let build =
+            |vb: VarBuilder| retinanet::RetinaNet::ghostnet(&preset.config(), &Config::v2(1.0), vb);
         let [of_cpu, of_gpu] = on_both(build)?;
         let run = |(net, device): &(retinanet::RetinaNet, Device)| {
             net.forward_t(&input()?.to_device(device)?, false)
@@ -54,8 +55,9 @@ fn gpu_detectors_are_the_cpus() -> Result<()> {
 #[ignore = "needs a GPU"]
 fn gpu_semantic_fpns_are_the_cpus() -> Result<()> {
     for preset in [segmentation::Preset::Smp, segmentation::Preset::Lite] {
-        let build =
-            |vb| segmentation::SemanticFpn::ghostnet(&preset.config(), &Config::v2(1.0), vb);
+        let build = |vb: VarBuilder| {
+            segmentation::SemanticFpn::ghostnet(&preset.config(), &Config::v2(1.0), vb)
+        };
         let [(of_cpu, _), (of_gpu, gpu)] = on_both(build)?;
         let expected = of_cpu.forward_t(&input()?, false)?;
         same("logits", &of_gpu.forward_t(&input()?.to_device(&gpu)?, false)?, &expected)?;

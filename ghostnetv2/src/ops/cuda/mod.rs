@@ -2,7 +2,7 @@
 //!
 //! `build.rs` compiles them to PTX; candle loads each file once for a device. That they are
 //! compiled with the crate and not when a program starts (by NVRTC) has two reasons: nvcc has to
-//! be there anyway for candle's own, and programs that look at one picture start a second earlier.
+//! be there anyway for candle's own, and programs that look at one picture need not compile first.
 
 pub(super) mod batch_norm;
 pub(super) mod maps;
