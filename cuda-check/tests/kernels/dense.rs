@@ -24,7 +24,7 @@ fn convolution() -> Result<()> {
         let x = values(stored, 1, (2, c, size.0, size.1));
         let weight = values(stored, 2, (o, c, kernel.0, kernel.1));
         let bias = values(Stored::F32, 3, o);
-        let params = Conv2dParams { stride, padding, groups: 1 };
+        let params = Conv2dParams { stride, padding, dilation: 1, groups: 1 };
         let y = conv2d(&x, &weight, params, ConvAlgorithm::default())?;
         let y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?.relu()?;
         let (.., oh, ow) = y.dims4()?;
