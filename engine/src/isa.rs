@@ -33,8 +33,7 @@ pub use dot::{Columns, Dot, DotOp, Pairs};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
-pub(crate) use tiles::TILE;
-pub use tiles::TileProduct;
+pub use tiles::{TILE, TileProduct};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use wasm::Wasm;
 

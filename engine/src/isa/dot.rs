@@ -74,7 +74,7 @@ pub trait Dot<I: Isa>: Copy {
     /// Makes the sums of a product in tile registers, with `NZ` vectors of columns.
     ///
     /// # Safety
-    /// This thread must have [`Tiles`](super::Tiles), and the product what it says.
+    /// This thread must have tile registers, and the product what it says.
     unsafe fn tile<const NZ: usize>(self, _product: TileProduct) {}
 
     /// Writes a vector of factors of a pixel, narrowed.

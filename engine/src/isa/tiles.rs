@@ -1,7 +1,7 @@
 //! Tile registers, where a CPU has them: what kernels say to them.
 
 /// Pixels, columns and words of a tile.
-pub(crate) const TILE: usize = 16;
+pub const TILE: usize = 16;
 
 /// A product of [`TILE`] pixels, in words, with one to three vectors of columns.
 #[derive(Clone, Copy, Debug)]
