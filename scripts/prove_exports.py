@@ -28,7 +28,8 @@ from prove_sources import tried
 # Sources whose networks are exported: one of each kind.
 TITLES = (
     ("official", "GhostNetV3 1.0x"), ("mindspore", "GhostNetV2 1.0x"), ("torchvision", "RetinaNet"),
-    ("torchvision", "RetinaNet v2"), ("mmdet", "RetinaNet"), ("mmdet", "YOLOv3"), ("mmseg", "FPN"), ("smp", "FPN"),
+    ("torchvision", "RetinaNet v2"), ("mmdet", "RetinaNet"), ("mmdet", "YOLOv3"), ("mmseg", "FPN"),
+    ("mmseg", "DeepLabV3"), ("smp", "FPN"),
 )
 SHIPPED = (("ghostnetv2_100-tiny-imagenet", None), ("ghostnetv2_100-camvid", 96))
 

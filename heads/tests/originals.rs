@@ -8,6 +8,7 @@ mod formula;
 use candle::Result;
 use formula::Formula;
 use ghostnetv2::Config;
+use heads::deeplabv3::{self, DeepLabV3};
 use heads::retinanet::{self, RetinaNet};
 use heads::segmentation::{self, SemanticFpn};
 use heads::yolov3::{self, YoloV3};
@@ -44,12 +45,14 @@ fn every_preset_asks_for_the_originals_tensors_and_no_others() -> Result<()> {
             asked(|vb| YoloV3::ghostnet(&preset.config(), &backbone, vb).map(drop))?
         } else if let Ok(preset) = name.parse::<segmentation::Preset>() {
             asked(|vb| SemanticFpn::ghostnet(&preset.config(), &backbone, vb).map(drop))?
+        } else if let Ok(preset) = name.parse::<deeplabv3::Preset>() {
+            asked(|vb| DeepLabV3::ghostnet(&preset.config(), &backbone, vb).map(drop))?
         } else {
             continue; // a classifier, which ghostnetv2's tests look at
         };
         assert_eq!(found, (count.into(), digest.into()), "{name}");
         checked += 1;
     }
-    assert_eq!(checked, 6);
+    assert_eq!(checked, 7);
     Ok(())
 }

@@ -5,8 +5,8 @@ from pathlib import Path
 from exports.source import Source
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "model_card.md"
-TASKS = {None: "image-classification", "mmseg": "image-segmentation", "smp": "image-segmentation",
-         "lite-areas": "image-segmentation"}
+AREAS = ("mmseg", "deeplabv3", "deeplabv3-d16", "smp", "lite-areas")
+TASKS = {None: "image-classification", **dict.fromkeys(AREAS, "image-segmentation")}
 PROGRAMS = {"image-classification": "classify", "image-segmentation": "segment", "object-detection": "detect"}
 
 

@@ -10,7 +10,7 @@ from exports.source import Source
 LIBRARIES = {
     "torchvision": (("torchvision", "torchvision-v2"), "backbone.body."),
     "mmdet": (("mmdet", "yolov3", "yolov3-320"), "backbone.timm_model."),
-    "mmseg": (("mmseg",), "backbone.timm_model."),
+    "mmseg": (("mmseg", "deeplabv3", "deeplabv3-d16"), "backbone.timm_model."),
     "smp": (("smp",), "encoder.model."),
 }
 

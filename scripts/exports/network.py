@@ -11,7 +11,7 @@ from exports.source import Source
 # timm's maps that each stands on.
 MAPS = {
     "torchvision": (2, 3, 4), "torchvision-v2": (2, 3, 4), "mmdet": (1, 2, 3, 4), "yolov3": (2, 3, 4),
-    "mmseg": (1, 2, 3, 4),
+    "mmseg": (1, 2, 3, 4), "deeplabv3": (4,), "deeplabv3-d16": (4,),
 }
 LEVELS = [f"{what}.{level}" for what in ("logits", "deltas") for level in (3, 4, 5, 6, 7)]
 
@@ -49,6 +49,11 @@ def built(source: Source) -> tuple[nn.Module, Callable[[nn.Module], nn.Module], 
 
         version = "v2" if preset.endswith("v2") else "v1"
         return of_torchvision.retinanet(version, body, classes), of_torchvision.Raw, LEVELS
+    if preset.startswith("deeplabv3"):
+        from originals import of_mmseg
+
+        stride = 16 if preset.endswith("d16") else 8
+        return of_mmseg.DeepLabV3(body, classes, stride), itself, ["logits"]
     if preset == "mmseg":
         from originals import of_mmseg
 

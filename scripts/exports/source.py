@@ -18,14 +18,16 @@ NAME = re.compile(r"(mindspore_)?(ghostnet|ghostnetv2|ghostnetv3)_(\d{3})(?:\..*
 BACKBONES = {
     None: "", "torchvision": "backbone.body.", "torchvision-v2": "backbone.body.", "mmdet": "backbone.timm_model.",
     "yolov3": "backbone.timm_model.", "yolov3-320": "backbone.timm_model.", "mmseg": "backbone.timm_model.",
-    "smp": "encoder.model.", "lite": "backbone.body.", "lite-areas": "backbone.timm_model.",
+    "deeplabv3": "backbone.timm_model.", "deeplabv3-d16": "backbone.timm_model.", "smp": "encoder.model.",
+    "lite": "backbone.body.", "lite-areas": "backbone.timm_model.",
 }
 # The layer that tells the classes apart, and how many outputs it has for each.
 CLASS_LAYERS = {
     None: ("classifier", 1), "torchvision": ("head.classification_head.cls_logits", 9),
     "torchvision-v2": ("head.classification_head.cls_logits", 9), "mmdet": ("bbox_head.retina_cls", 9),
     "yolov3": ("bbox_head.convs_pred.0", 3), "yolov3-320": ("bbox_head.convs_pred.0", 3),
-    "mmseg": ("decode_head.conv_seg", 1), "smp": ("segmentation_head.0", 1),
+    "mmseg": ("decode_head.conv_seg", 1), "deeplabv3": ("decode_head.conv_seg", 1),
+    "deeplabv3-d16": ("decode_head.conv_seg", 1), "smp": ("segmentation_head.0", 1),
     "lite": ("head.classification_head.cls_logits.pointwise", 9), "lite-areas": ("decode_head.conv_seg", 1),
 }
 

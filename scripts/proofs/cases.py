@@ -159,6 +159,16 @@ def mmseg():
     return network, logits(network)
 
 
+def mmseg_deeplabv3(output_stride: int):
+    def build():
+        from originals import of_mmseg
+
+        network = headed_fill(of_mmseg.DeepLabV3(body((4,)), 150, output_stride))
+        return network, logits(network)
+
+    return build
+
+
 def smp():
     from originals import of_smp
 
@@ -237,5 +247,6 @@ def all_cases(code: Path | None = None) -> list[Case]:
         Case("mmdet", "RetinaNet", "epoch_12.pth", mmdet_retinanet, save_mmengine, DETECTED, "mmdet"),
         Case("mmdet", "YOLOv3", "epoch_30.pth", mmdet_yolov3, save_mmengine, DETECTED, "yolov3"),
         Case("mmseg", "FPN", "iter_80000.pth", mmseg, save_mmengine, SEGMENTED, "mmseg"),
+        Case("mmseg", "DeepLabV3", "iter_160000.pth", mmseg_deeplabv3(8), save_mmengine, SEGMENTED, "deeplabv3"),
         Case("smp", "FPN", "best_model.pth", smp, save_plain, SEGMENTED, "smp"),
     ]

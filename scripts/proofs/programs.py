@@ -11,6 +11,8 @@ from safetensors.numpy import load_file
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "assets" / "samples" / "astronaut.jpg"
 NAMES = ("classify", "detect", "segment")
+# Types of networks that tell the class of every pixel.
+AREAS = ("semantic_fpn", "deeplabv3")
 
 
 class Failed(Exception):
@@ -48,7 +50,7 @@ def converted(source: str, file: Path, out: Path) -> None:
 def dumped(programs: Path, folder: Path, work: Path, backend: str, size: int | None) -> dict[str, np.ndarray]:
     """Input and outputs of the program for a folder's kind of network, on a sample picture."""
     head = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("head")
-    kind = "classify" if head is None else "segment" if head["type"] == "semantic_fpn" else "detect"
+    kind = "classify" if head is None else "segment" if head["type"] in AREAS else "detect"
     dump = work / f"{folder.name}-{backend}.safetensors"
     command = [programs / kind, "--model", folder, "--format", "json", "--dump", dump, PICTURE]
     # The classifier writes pyramids too, which plans do not compute: its dump is candle's.

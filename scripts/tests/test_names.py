@@ -43,6 +43,7 @@ class Names(unittest.TestCase):
             "mmdet": trunk("backbone.timm_model.", a) | of_mmdet.retinanet(three, 80),
             "yolov3": trunk("backbone.timm_model.", a) | of_mmdet.yolov3(three, 80),
             "mmseg": trunk("backbone.timm_model.", a) | of_mmseg.fpn(four, 150),
+            "deeplabv3": trunk("backbone.timm_model.", a) | of_mmseg.deeplabv3(four[-1], 150),
             "smp": trunk("encoder.model.", a) | of_smp.fpn(four, 150),
         }
         for version in ("v1", "v2", "v3"):
