@@ -4,12 +4,13 @@ use super::graph::{Join, Network, Op};
 use super::product::product;
 use super::split::{Way, panels, share};
 use super::step::{Action, Place, Step};
+use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::nhwc::dfc::Dfc;
 use crate::nhwc::gemm::{Panel, ScalePanel, Target};
 use crate::nhwc::ghost::{self, Ghost};
 use crate::nhwc::pool::GlobalPool;
-use crate::nhwc::transpose;
+use crate::nhwc::transpose::ToPlanes;
 use crate::pack::Matrix;
 
 /// Where one picture's memory lies while a plan runs.
@@ -66,7 +67,9 @@ impl Step {
                 &network.nodes[node].op
             }
             // SAFETY: as the caller's.
-            Action::Export(index) => return unsafe { self.copy_out(index, (part, parts), frame) },
+            Action::Export(index) => {
+                return unsafe { self.copy_out(isa, index, (part, parts), frame) };
+            }
         };
         let x = frame.at(self.x, input.channels);
         let y = frame.at(self.y, output.channels);
@@ -218,7 +221,13 @@ impl Step {
     ///
     /// # Safety
     /// As [`Step::run`].
-    unsafe fn copy_out(&self, index: usize, (part, parts): (usize, usize), frame: &Frame) {
+    unsafe fn copy_out(
+        &self,
+        isa: AnyIsa,
+        index: usize,
+        (part, parts): (usize, usize),
+        frame: &Frame,
+    ) {
         let (len, channels) = (self.output.len(), self.output.channels);
         let y = frame.outputs[index];
         // SAFETY: as the caller's; a part copies whole channels.
@@ -229,8 +238,8 @@ impl Step {
                 y.add(part.start).copy_from_nonoverlapping(x, part.len());
             } else {
                 let (x, y) = (frame.at(self.x, channels), y.add(frame.picture * len));
-                let channel_range = share(channels, part, parts);
-                transpose::to_planes(x, y, channels, self.output.pixels(), channel_range);
+                let (ld, pixels) = (channels, self.output.pixels());
+                isa.run(ToPlanes { x, y, ld, pixels, channels: share(channels, part, parts) });
             }
         }
     }
