@@ -66,8 +66,8 @@ impl Step {
             Action::Compute(node) | Action::Module(node) | Action::Then(node) => {
                 &network.nodes[node].op
             }
-            // SAFETY: as the caller's.
             Action::Export(index) => {
+                // SAFETY: as the caller's.
                 return unsafe { self.copy_out(isa, index, (part, parts), frame) };
             }
         };
