@@ -32,13 +32,12 @@ impl Step {
         frame: &Frame,
         scratch: *mut f32,
     ) {
-        let tiles = self.tiles.then(|| network.isa.tiles());
+        let _tiles = self.tiles.then(|| network.isa.tiles());
         for run in 0..self.runs {
             let part = (part * self.runs + run, parts * self.runs);
             // SAFETY: as the caller's: the runs of a part are disjoint, and together the part.
             unsafe { self.run_part(network, part, frame, scratch) };
         }
-        drop(tiles);
     }
 
     /// Plans runs and scratch for words, where the matrix of `op` takes its pixels so.

@@ -48,11 +48,9 @@ pub fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
 
 #[cfg(feature = "cuda")]
 mod gpu {
-    use super::super::cuda::maps;
+    use super::super::cuda::{maps, only_on_a_gpu};
     use crate::gpu::Geometry;
-    use candle::{
-        CpuStorage, CudaStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
-    };
+    use candle::{CpuStorage, CudaStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
     /// `(x, logits) → y`.
     pub(super) struct Gate;
@@ -83,7 +81,7 @@ mod gpu {
             _: &CpuStorage,
             _: &Layout,
         ) -> Result<(CpuStorage, Shape)> {
-            bail!("a CUDA operation on a CPU")
+            only_on_a_gpu()
         }
 
         fn cuda_fwd(
@@ -125,7 +123,7 @@ mod gpu {
             _: &CpuStorage,
             _: &Layout,
         ) -> Result<(CpuStorage, Shape)> {
-            bail!("a CUDA operation on a CPU")
+            only_on_a_gpu()
         }
 
         fn cuda_fwd(
@@ -155,7 +153,7 @@ mod gpu {
             _: &CpuStorage,
             _: &Layout,
         ) -> Result<(CpuStorage, Shape)> {
-            bail!("a CUDA operation on a CPU")
+            only_on_a_gpu()
         }
 
         fn cuda_fwd(
@@ -194,7 +192,7 @@ mod gpu {
             _: &CpuStorage,
             _: &Layout,
         ) -> Result<(CpuStorage, Shape)> {
-            bail!("a CUDA operation on a CPU")
+            only_on_a_gpu()
         }
 
         fn cuda_fwd(

@@ -102,8 +102,8 @@ pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
 
 #[cfg(feature = "cuda")]
 mod gpu {
-    use super::super::cuda::maps;
-    use candle::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+    use super::super::cuda::{maps, only_on_a_gpu};
+    use candle::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
     /// `x → y`.
     pub(super) struct PlaneMean;
@@ -116,7 +116,7 @@ mod gpu {
         }
 
         fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-            bail!("a CUDA operation on a CPU")
+            only_on_a_gpu()
         }
 
         fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
@@ -135,7 +135,7 @@ mod gpu {
         }
 
         fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-            bail!("a CUDA operation on a CPU")
+            only_on_a_gpu()
         }
 
         fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {

@@ -2,12 +2,11 @@
 
 use super::super::batch_norm::Moments;
 use super::super::channelwise::Extent;
-use super::{BATCH_NORM, Operand, launch, on_storage};
+use super::{BATCH_NORM, Operand, launch, on_storage, only_on_a_gpu};
 use crate::gpu::Grid;
 use candle::backend::BackendStorage;
 use candle::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor,
-    bail,
 };
 
 type Three = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
@@ -68,10 +67,6 @@ struct Affine(Extent);
 
 /// `(grad of y, scale) → grad of x`.
 struct AffineGradInput(Extent);
-
-fn only_on_a_gpu<T>() -> Result<T> {
-    bail!("a CUDA operation on a CPU")
-}
 
 impl Extent {
     fn grid(self) -> Grid {

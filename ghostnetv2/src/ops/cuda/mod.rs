@@ -16,6 +16,11 @@ use candle::cuda_backend::cudarc::driver::{
 use candle::{CudaDevice, CudaStorage, DType, Layout, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
 
+/// What operations that are made for a GPU alone say of a CPU, where nothing calls them.
+pub(super) fn only_on_a_gpu<T>() -> Result<T> {
+    bail!("a CUDA operation on a CPU")
+}
+
 /// A file of kernels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Module {
