@@ -8,7 +8,7 @@ use cli::exit::{CODES, Outcome, Usage, report};
 use cli::labels::Labels;
 use cli::model::{Model, ModelArgs};
 use cli::output::{Format, Writer};
-use cli::pictures::{Batch, PictureArgs, for_each_batch};
+use cli::pictures::{Batch, PictureArgs, for_each_batch, said};
 use cli::prediction::{Prediction, Predictions};
 use cli::shard::{ShardArgs, Share, share_of};
 use cli::{inputs, progress, tensors, timing};
@@ -163,8 +163,9 @@ impl Session<'_> {
                         Ok(()) => writer.record(path, &self.best(scores.next())?)?,
                         Err(error) => {
                             failed += 1;
+                            let error = said(error);
                             eprintln!("error: {error}");
-                            writer.failure(path, &error.to_string())?;
+                            writer.failure(path, &error)?;
                         }
                     }
                 }

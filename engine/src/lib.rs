@@ -55,6 +55,7 @@ pub mod kernels;
 mod nhwc;
 mod pack;
 pub mod plan;
+mod sync;
 mod team;
 mod threads;
 pub mod training;

@@ -5,19 +5,19 @@
 //! alone. Members that find nothing wait actively for about the time between two steps, and then
 //! sleep until they are woken.
 
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::{Arc, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::plan::share;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::thread::{self, JoinHandle, Thread};
+use crate::sync::{Cell, Mutex, MutexGuard, hint};
 
-/// How long a member waits actively.
-const PATIENCE: Duration = Duration::from_micros(50);
+/// How long a member waits actively. Loom knows no time: there it looks once, and sleeps.
+const PATIENCE: Duration = Duration::from_micros(if cfg!(loom) { 0 } else { 50 });
 
 /// Looks between two looks at the clock.
-const LOOKS: usize = 64;
+const LOOKS: usize = if cfg!(loom) { 1 } else { 64 };
 
 /// The most members; parts are counted in 16 bits.
 const MAX_MEMBERS: usize = 1024;
@@ -56,7 +56,7 @@ type Job<'a> = &'a (dyn Fn(usize, usize) + Sync + 'a);
 struct Shared {
     slots: Vec<Slot>,
     /// Valid while a part of it is unfinished.
-    job: UnsafeCell<Option<Job<'static>>>,
+    job: Cell<Option<Job<'static>>>,
     unfinished: AtomicUsize,
     failed: AtomicBool,
     asleep: Vec<AtomicBool>,
@@ -84,7 +84,8 @@ pub(crate) struct Session<'a> {
 impl Team {
     /// The team of so many members that this process has, or a new one.
     pub(crate) fn of(members: usize) -> Arc<Self> {
-        static TEAMS: Mutex<Vec<(usize, Weak<Team>)>> = Mutex::new(Vec::new());
+        static TEAMS: std::sync::Mutex<Vec<(usize, Weak<Team>)>> =
+            std::sync::Mutex::new(Vec::new());
         let members = members.clamp(1, MAX_MEMBERS);
         let mut teams = TEAMS.lock().unwrap_or_else(PoisonError::into_inner);
         teams.retain(|(_, team)| team.strong_count() > 0);
@@ -101,7 +102,7 @@ impl Team {
     fn new(members: usize) -> Self {
         let shared = Arc::new(Shared {
             slots: (0..members).map(|_| Slot(AtomicU64::new(0))).collect(),
-            job: UnsafeCell::new(None),
+            job: Cell::new(None),
             unfinished: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             asleep: (0..members).map(|_| AtomicBool::new(false)).collect(),
@@ -165,7 +166,7 @@ impl Session<'_> {
         // its parts, and this function returns after the last of them is finished.
         let long: Job<'static> = unsafe { std::mem::transmute::<Job<'_>, Job<'static>>(job) };
         // SAFETY: no part is unfinished, so no member reads.
-        unsafe { *shared.job.get() = Some(long) };
+        unsafe { shared.job.set(Some(long)) };
         shared.unfinished.store(parts, Ordering::Relaxed);
         **step = step.wrapping_add(1);
         let members = team.members();
@@ -197,7 +198,7 @@ impl Shared {
         let Some(part) = part else { return false };
         let done = Done(self);
         // SAFETY: this part is unfinished, so the job is valid and not written to.
-        if let Some(job) = unsafe { *self.job.get() } {
+        if let Some(job) = unsafe { self.job.get() } {
             job(part, member);
         }
         drop(done);
@@ -210,7 +211,7 @@ impl Shared {
         while !self.stop.load(Ordering::Relaxed) {
             if (0..LOOKS).any(|_| self.look(member)) {
                 since = Instant::now();
-            } else if since.elapsed() > PATIENCE {
+            } else if since.elapsed() >= PATIENCE {
                 self.asleep[member].store(true, Ordering::Relaxed);
                 fence(Ordering::SeqCst);
                 if !self.work(member) && !self.stop.load(Ordering::Relaxed) {
@@ -223,7 +224,7 @@ impl Shared {
     }
 
     fn look(&self, member: usize) -> bool {
-        std::hint::spin_loop();
+        hint::spin_loop();
         self.work(member)
     }
 }
@@ -244,7 +245,7 @@ impl Drop for Wait<'_> {
         while self.0.unfinished.load(Ordering::Acquire) > 0 {
             looks += 1;
             // A member was interrupted in the middle of a part: its core is wanted.
-            if looks > 1 << 14 { thread::yield_now() } else { std::hint::spin_loop() }
+            if looks > 1 << 14 { thread::yield_now() } else { hint::spin_loop() }
         }
     }
 }
@@ -261,7 +262,42 @@ impl Drop for Done<'_> {
     }
 }
 
-#[cfg(test)]
+/// Every order in which two members can meet, within three interruptions.
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+
+    fn explore(body: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(body);
+    }
+
+    /// Each part of every step runs once, and has run when the caller goes on: nobody sleeps
+    /// through a step, and nobody takes a part of a later step by mistake.
+    #[test]
+    fn steps_run_once_each() {
+        explore(|| {
+            let team = Team::new(2);
+            for parts in [2, 3] {
+                let ran: Vec<_> =
+                    (0..parts).map(|_| std::sync::atomic::AtomicUsize::new(0)).collect();
+                team.session().run(parts, &|part, _| {
+                    ran[part].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(ran.iter().all(|ran| ran.load(Ordering::Relaxed) == 1));
+            }
+        });
+    }
+
+    /// A team that has nothing to do ends, whenever its members wait.
+    #[test]
+    fn a_team_without_work_ends() {
+        explore(|| drop(Team::new(2)));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};

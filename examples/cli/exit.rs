@@ -1,6 +1,8 @@
 //! Exit codes, and the one place where errors become them.
 
 use anyhow::Error;
+#[cfg(feature = "hub")]
+use ghostnetv2::hub::HubError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Write};
@@ -106,6 +108,8 @@ fn code(error: &Error) -> u8 {
 
 fn of_checkpoint(error: &ghostnetv2::Error) -> u8 {
     match error {
+        #[cfg(feature = "hub")]
+        ghostnetv2::Error::Hub(HubError::InvalidName { .. } | HubError::InvalidSetting { .. }) => 2,
         #[cfg(feature = "hub")]
         ghostnetv2::Error::Hub(_) => 4,
         ghostnetv2::Error::UnknownModel { .. } => 2,

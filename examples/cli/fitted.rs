@@ -3,7 +3,7 @@
 use crate::exit::Outcome;
 use crate::files::Names;
 use crate::output::{Format, Record, Writer};
-use crate::pictures::for_each_chunk;
+use crate::pictures::{for_each_chunk, said};
 use crate::progress;
 use crate::shard::{Share, share_of};
 use anyhow::{Result, bail};
@@ -54,8 +54,12 @@ pub struct Run<'a> {
     pub paths: &'a [PathBuf],
     /// Which of them are gone through, if not all.
     pub share: Option<&'a Share>,
-    /// How many go through the network together.
+    /// How many are read together; those of one size that follow each other go through the network
+    /// together, so that what is found in a picture does not depend on the others.
     pub batch: usize,
+    /// All that are read together are padded to the largest of them and go through the network as
+    /// one input, which can be dumped.
+    pub one_input: bool,
     /// How they are decoded.
     pub options: DecodeOptions,
     /// How they are fitted.
@@ -94,14 +98,16 @@ impl Run<'_> {
             |chunk| self.read(chunk),
             |fitted: Fitted| {
                 reading += fitted.elapsed;
-                let answers = fitted.batch.as_ref().map(|batch| task.compute(batch)).transpose()?;
+                let answers = fitted.batches.iter().map(|batch| task.compute(batch));
+                let answers = answers.collect::<Result<Vec<_>>>()?;
                 let mut answers = answers.into_iter().flatten().zip(&fitted.pictures);
                 for (i, (path, result)) in (place..).zip(&fitted.files) {
                     if let Err(error) = result {
                         failed += 1;
+                        let error = said(error);
                         bar.suspend(|| eprintln!("error: {error}"));
                         if let Some(writer) = &mut writer {
-                            writer.failure(path, &error.to_string())?;
+                            writer.failure(path, &error)?;
                         }
                         continue;
                     }
@@ -132,11 +138,14 @@ impl Run<'_> {
         for (path, picture) in files.iter().zip(decoded) {
             results.push((path.as_path(), picture.map(|picture| pictures.push(picture))));
         }
-        let batch = match pictures.is_empty() {
-            true => None,
-            false => Some(self.input.batch(&pictures, &self.device)?),
+        let padded = |picture: &Rgb8| {
+            self.input.place((picture.height() as usize, picture.width() as usize)).padded
         };
-        Ok(Fitted { files: results, pictures, batch, elapsed: start.elapsed() })
+        let together = |a: &Rgb8, b: &Rgb8| self.one_input || padded(a) == padded(b);
+        let batches = pictures.chunk_by(together);
+        let batches = batches.map(|pictures| Ok(self.input.batch(pictures, &self.device)?));
+        let batches = batches.collect::<Result<Vec<_>>>()?;
+        Ok(Fitted { files: results, pictures, batches, elapsed: start.elapsed() })
     }
 }
 
@@ -145,8 +154,8 @@ struct Fitted<'a> {
     files: Vec<(&'a Path, Result<(), PictureError>)>,
     /// The good ones, in order.
     pictures: Vec<Rgb8>,
-    /// As the network takes them; `None` where there are none.
-    batch: Option<Batch>,
+    /// All of them, as the network takes them.
+    batches: Vec<Batch>,
     elapsed: Duration,
 }
 
@@ -166,7 +175,7 @@ pub fn draw_each(
         let name = names.of(path);
         let drawn = match picture::open(path, options) {
             Ok(picture) => draw(path, &picture).map_err(|error| format!("{error:#}")),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(said(&error)),
         };
         match drawn {
             Ok(file) => crate::files::write(&crate::files::with_ending(&name, ".png"), &file)?,

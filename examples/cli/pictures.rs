@@ -3,7 +3,7 @@
 use anyhow::Result;
 use candle::{Device, Tensor};
 use clap::{Args, ValueEnum};
-use ghostnetv2::picture::{self, DecodeOptions, PictureError};
+use ghostnetv2::picture::{self, DecodeOptions, PictureError, PictureFault};
 use ghostnetv2::preprocess::Preprocess;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,15 @@ impl PictureArgs {
         };
         let (allow_truncated, max_pixels) = (self.allow_truncated, self.max_pixels);
         DecodeOptions { exif, allow_truncated, max_pixels, ..Default::default() }
+    }
+}
+
+/// What is wrong with a picture, with the flag that is a way out where there is one.
+pub fn said(error: &PictureError) -> String {
+    match error.fault() {
+        PictureFault::Truncated { .. } => format!("{error}: --allow-truncated"),
+        PictureFault::TooManyPixels { .. } => format!("{error}: --max-pixels"),
+        _ => error.to_string(),
     }
 }
 

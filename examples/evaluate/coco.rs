@@ -25,10 +25,13 @@ use heads::eval::coco::Evaluation;
 use heads::placement::Batch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
+
+/// The most detections of a category in a picture that COCO's scores look at.
+const MOST_DETECTIONS: usize = 100;
 
 #[derive(Args, Debug)]
 pub(crate) struct CocoArgs {
@@ -79,11 +82,30 @@ pub(crate) fn run(args: &CocoArgs) -> Result<Outcome> {
     let truth = Coco::read(&args.annotations)?;
     match (&args.detections, &args.images) {
         (Some(file), _) => {
-            args.report().print(&truth, &coco_results::read(file, &truth)?)?;
+            let results = coco_results::read(file, &truth)?;
+            if !args.quiet {
+                warn_of_many(&results);
+            }
+            args.report().print(&truth, &results)?;
             Ok(Outcome::Complete)
         }
         (None, Some(images)) => detect(args, &truth, images),
         (None, None) => bail!("neither --detections nor --images"),
+    }
+}
+
+/// Says where there are more detections than the scores look at.
+fn warn_of_many(results: &[CocoResult]) {
+    let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+    for found in results {
+        *counts.entry((found.image_id, found.category_id)).or_default() += 1;
+    }
+    let many = counts.values().filter(|&&count| count > MOST_DETECTIONS).count();
+    if many > 0 {
+        eprintln!(
+            "{many} times there are more than {MOST_DETECTIONS} detections of a category in a \
+             picture: only the best {MOST_DETECTIONS} count"
+        );
     }
 }
 
@@ -112,6 +134,7 @@ fn detect(args: &CocoArgs, truth: &Coco, folder: &Path) -> Result<Outcome> {
         paths: &paths,
         share: share.as_ref(),
         batch,
+        one_input: false,
         options: args.decode.options_for_places(),
         input: detector.input(),
         device: detector.device(),

@@ -129,6 +129,7 @@ fn of_network(args: &PixelsArgs, layout: Layout, folder: &Path) -> Result<Outcom
         paths: &paths,
         share: share.as_ref(),
         batch: 1,
+        one_input: false,
         options: args.decode.options_for_places(),
         input: network.input(),
         device: network.device(),

@@ -33,6 +33,7 @@ impl Session<'_> {
             paths,
             share,
             batch: self.args.batch.into(),
+            one_input: self.args.dump.is_some(),
             options: self.args.decode.options_for_places(),
             input: self.network.input(),
             device: self.network.device(),

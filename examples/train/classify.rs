@@ -4,13 +4,12 @@ use crate::freeze::FreezeArgs;
 use crate::recipe::RecipeArgs;
 use crate::run::RunArgs;
 use anyhow::{Context, Result};
-use candle::Device;
 use clap::{Args, ValueEnum};
 use cli::exit::{Outcome, Usage};
 use cli::{model, progress};
-use ghostnetv2::Config;
 use ghostnetv2::preprocess::Preprocess;
 use ghostnetv2::weights::Checkpoint;
+use ghostnetv2::{Config, GhostNet};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use train::classify::augment::{ColourJitter, Crop, Erase, Fill, RandAugment};
@@ -112,7 +111,11 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Outcome> {
 
     let mut config = args.config(start.as_ref())?;
     config.dropout = recipe.dropout;
-    let (variables, from) = args.variables(start, classes, recipe.recipe.seed, &device)?;
+    let from = start.as_ref().map_or(Value::Null, |checkpoint| json!(checkpoint.origin()));
+    let start = args.beginning(start, classes);
+    start.check(|vb| GhostNet::new(&config, classes, vb))?;
+    let variables = Variables::new(start.builder(recipe.recipe.seed, &device));
+    let variables = args.freeze.apply(variables);
     let classifier = Classifier::new(config, classes, args.freeze.norms);
     let mut network = classifier.network(&variables)?;
     args.freeze.check(&variables)?;
@@ -204,30 +207,17 @@ impl ClassifyArgs {
         }
     }
 
-    /// The network's variables as they begin, and what says so in the checkpoints.
-    fn variables(
-        &self,
-        start: Option<Checkpoint>,
-        classes: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Result<(Variables, Value)> {
-        let from = start.as_ref().map_or(Value::Null, |checkpoint| json!(checkpoint.origin()));
-        let start = match start {
-            None => Start::Drawn,
-            Some(checkpoint) => {
-                let other = checkpoint.classes().is_none_or(|known| known != classes);
-                if other {
-                    let known = checkpoint.classes().unwrap_or_default();
-                    self.run.say(&format!(
-                        "{} has {known} classes: its classifier is replaced by a new one for {classes}",
-                        checkpoint.origin()
-                    ));
-                }
-                Start::Whole { checkpoint, replaced: other.then(|| "classifier".into()) }
-            }
-        };
-        let variables = Variables::new(start.builder(seed, device));
-        Ok((self.freeze.apply(variables), from))
+    /// What the network's variables begin as.
+    fn beginning(&self, start: Option<Checkpoint>, classes: usize) -> Start {
+        let Some(checkpoint) = start else { return Start::Drawn };
+        let other = checkpoint.classes().is_none_or(|known| known != classes);
+        if other {
+            let known = checkpoint.classes().unwrap_or_default();
+            self.run.say(&format!(
+                "{} has {known} classes: its classifier is replaced by a new one for {classes}",
+                checkpoint.origin()
+            ));
+        }
+        Start::Whole { checkpoint, replaced: other.then(|| "classifier".into()) }
     }
 }

@@ -94,6 +94,8 @@ pub(crate) fn run(args: &DetectArgs) -> Result<Outcome> {
     });
     let mut recipe = named.recipe();
     args.change.change(&mut recipe)?;
+    let (head, backbone) = (&task.detector.config, &task.detector.backbone);
+    start.check(|vb| RetinaNet::ghostnet(head, backbone, vb))?;
     let variables = Variables::new(start.builder(recipe.seed, &task.device));
     let variables = args.freeze.apply(variables);
     let mut network = task.detector.network(&variables)?;

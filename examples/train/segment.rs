@@ -102,6 +102,8 @@ pub(crate) fn run(args: &SegmentArgs) -> Result<Outcome> {
     let default = if preset == Preset::Mmseg { Named::Mmseg } else { Named::Small };
     let mut recipe = args.recipe.unwrap_or(default).recipe();
     args.change.change(&mut recipe)?;
+    let (head, backbone) = (&task.segmenter.config, &task.segmenter.backbone);
+    start.check(|vb| SemanticFpn::ghostnet(head, backbone, vb))?;
     let variables = Variables::new(start.builder(recipe.seed, &task.device));
     let variables = args.freeze.apply(variables);
     let mut network = task.segmenter.network(&variables)?;

@@ -2,6 +2,7 @@
 
 use crate::boxes::BBox;
 use candle::{Result, Tensor, bail};
+use ghostnetv2::MIN_SIDE;
 
 /// Height and width in pixels.
 pub type Size = (usize, usize);
@@ -41,7 +42,8 @@ pub enum Resampling {
 /// How far pictures are padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Padding {
-    /// To the next multiple of so many pixels, and to the largest picture of the batch.
+    /// To the next multiple of so many pixels that a backbone takes, and to the largest picture of
+    /// the batch.
     Multiple(usize),
     /// To a square, so that all inputs have the same size.
     Square(usize),
@@ -116,7 +118,8 @@ impl InputConfig {
         let resized = (resized(h), resized(w));
         let padded = match self.padding {
             Padding::Multiple(n) => {
-                (resized.0.next_multiple_of(n.max(1)), resized.1.next_multiple_of(n.max(1)))
+                let padded = |side: usize| side.max(MIN_SIDE).next_multiple_of(n.max(1));
+                (padded(resized.0), padded(resized.1))
             }
             Padding::Square(side) => (side.max(resized.0), side.max(resized.1)),
         };
@@ -232,7 +235,9 @@ mod tests {
         assert_eq!(InputConfig::mmdet().place((500, 1000)).padded, (672, 1344));
         let lite = InputConfig::lite(320).place((500, 1000));
         assert_eq!((lite.resized, lite.padded), ((160, 320), (320, 320)));
-        assert_eq!(place(InputConfig::torchvision(), (1, 65535)), (1, 1333));
+        // A line of pixels is padded to what a backbone takes.
+        let line = InputConfig::torchvision().place((1, 65535));
+        assert_eq!((line.resized, line.padded), ((1, 1333), (64, 1344)));
     }
 
     #[test]

@@ -4,8 +4,10 @@ use candle::{DType, Device, Result, Shape, Tensor, bail};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use ghostnetv2::weights::Checkpoint;
+use ghostnetv2::{Error, Mismatch};
 use heads::Seeded;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The weights that a training of a network with a head starts from; those that are not known are
 /// drawn, from a seed and their names.
@@ -30,49 +32,93 @@ pub enum Start {
 }
 
 impl Start {
+    /// Looks at every weight that a network asks for, which `build` builds: what is wrong with the
+    /// checkpoint comes out together, before anything else is done.
+    ///
+    /// # Errors
+    /// [`ghostnetv2::Error::Values`] with every weight that is no number, else
+    /// [`ghostnetv2::Error::Mismatch`] with everything that is missing or of another shape.
+    pub fn check<M>(
+        &self,
+        build: impl FnOnce(VarBuilder<'static>) -> Result<M>,
+    ) -> std::result::Result<(), Error> {
+        let (Self::Backbone { checkpoint, .. } | Self::Whole { checkpoint, .. }) = self else {
+            return Ok(());
+        };
+        let faults = Faults::default();
+        let check = Check { start: self.clone(), names: self.names(), faults: faults.clone() };
+        let built =
+            build(VarBuilder::from_backend(Box::new(check), DType::F32, Device::Cpu)).map(drop);
+        let faults = std::mem::take(&mut *faults.lock().unwrap_or_else(PoisonError::into_inner));
+        let (mut mismatch, mut problems) = (Mismatch::default(), Vec::new());
+        for (name, shape, fault) in faults {
+            match fault {
+                Fault::Missing => mismatch.missing.push(name),
+                Fault::Shape(found) => mismatch.shapes.push((name, shape.into_dims(), found)),
+                Fault::Unreadable(Error::Values { problems: more, .. }) => problems.extend(more),
+                Fault::Unreadable(error) => return Err(error),
+            }
+        }
+        let origin = checkpoint.origin().to_owned();
+        if !problems.is_empty() {
+            return Err(Error::Values { origin, problems });
+        }
+        if !mismatch.missing.is_empty() || !mismatch.shapes.is_empty() {
+            return Err(Error::Mismatch(Box::new(Mismatch { origin, ..mismatch })));
+        }
+        Ok(built?)
+    }
+
     /// What variables start as.
     ///
     /// Building with it fails at a weight of another shape than the network's, and at one that is
     /// missing from the whole.
     pub fn builder(&self, seed: u64, device: &Device) -> VarBuilder<'static> {
-        let names = match self {
-            Self::Whole { checkpoint, .. } => checkpoint.names().map(str::to_owned).collect(),
-            _ => BTreeSet::new(),
-        };
         let drawn = Seeded::new(seed).var_builder(DType::F32, device);
-        let backend = Beginning { start: self.clone(), names, drawn };
+        let backend = Beginning { start: self.clone(), names: self.names(), drawn };
         VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
     }
 
-    /// The tensor that is known of a name.
-    fn known(&self, name: &str, shape: &Shape) -> Result<Option<Tensor>> {
-        let found = match self {
-            Self::Drawn => None,
+    /// Those of the whole network's weights.
+    fn names(&self) -> BTreeSet<String> {
+        match self {
+            Self::Whole { checkpoint, .. } => checkpoint.names().map(str::to_owned).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The tensor that is known of a name, if any has to be.
+    fn known(&self, name: &str, shape: &Shape) -> std::result::Result<Option<Tensor>, Fault> {
+        let (checkpoint, own, replaced) = match self {
+            Self::Drawn => return Ok(None),
             Self::Backbone { prefix, checkpoint } => {
                 let own = name.strip_prefix(prefix.as_str()).and_then(|own| own.strip_prefix('.'));
-                match own {
-                    Some(own) => checkpoint.tensor(own).map_err(candle::Error::wrap)?,
-                    None => return Ok(None),
-                }
+                let Some(own) = own else { return Ok(None) };
+                (checkpoint, own, None)
             }
-            Self::Whole { checkpoint, .. } => {
-                checkpoint.tensor(name).map_err(candle::Error::wrap)?
-            }
+            Self::Whole { checkpoint, replaced } => (checkpoint, name, replaced.as_deref()),
         };
-        match (self, found) {
-            (_, Some(tensor)) if tensor.shape() == shape => Ok(Some(tensor)),
-            (Self::Drawn, _) => Ok(None),
-            (Self::Whole { replaced: Some(layer), .. }, _) if name.starts_with(layer) => Ok(None),
-            (Self::Backbone { checkpoint, .. } | Self::Whole { checkpoint, .. }, found) => {
-                let found = match &found {
-                    Some(tensor) => format!("found {:?}", tensor.dims()),
-                    None => "found none".into(),
-                };
-                bail!("{}: {name}: expected {:?}, {found}", checkpoint.origin(), shape.dims())
-            }
+        let found = checkpoint.tensor(own).map_err(Fault::Unreadable)?;
+        match found {
+            Some(tensor) if tensor.shape() == shape => Ok(Some(tensor)),
+            _ if replaced.is_some_and(|layer| name.starts_with(layer)) => Ok(None),
+            Some(tensor) => Err(Fault::Shape(tensor.dims().to_vec())),
+            None => Err(Fault::Missing),
         }
     }
 }
+
+/// Why a weight can't be had.
+#[derive(Debug)]
+enum Fault {
+    Missing,
+    /// It has this shape.
+    Shape(Vec<usize>),
+    Unreadable(Error),
+}
+
+/// Each weight that can't be had, with the shape that was asked for.
+type Faults = Arc<Mutex<Vec<(String, Shape, Fault)>>>;
 
 /// Weights by their names, as networks ask for them.
 struct Beginning {
@@ -84,9 +130,13 @@ struct Beginning {
 
 impl SimpleBackend for Beginning {
     fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
-        match self.start.known(name, &s)? {
-            Some(known) => known.to_device(dev)?.to_dtype(dtype),
-            None => self.drawn.get_with_hints_dtype(s, name, h, dtype),
+        let expected = s.dims();
+        match self.start.known(name, &s) {
+            Ok(Some(known)) => known.to_device(dev)?.to_dtype(dtype),
+            Ok(None) => self.drawn.get_with_hints_dtype(s, name, h, dtype),
+            Err(Fault::Unreadable(error)) => Err(candle::Error::wrap(error)),
+            Err(Fault::Missing) => bail!("{name}: expected {expected:?}, found none"),
+            Err(Fault::Shape(found)) => bail!("{name}: expected {expected:?}, found {found:?}"),
         }
     }
 
@@ -95,6 +145,31 @@ impl SimpleBackend for Beginning {
     }
 
     /// Whatever can be drawn is there; a checkpoint has only what it has.
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.contains(name)
+    }
+}
+
+/// Notes what can't be had, and goes on with zeros.
+struct Check {
+    start: Start,
+    names: BTreeSet<String>,
+    faults: Faults,
+}
+
+impl SimpleBackend for Check {
+    fn get(&self, s: Shape, name: &str, _: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
+        if let Err(fault) = self.start.known(name, &s) {
+            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            faults.push((name.into(), s.clone(), fault));
+        }
+        Tensor::zeros(s, dtype, dev)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        bail!("{name}: a weight that may have to be drawn needs a shape")
+    }
+
     fn contains_tensor(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.contains(name)
     }
@@ -130,6 +205,23 @@ mod tests {
         assert!(error.contains("body.classifier: expected [2], found [1]"), "{error}");
         let error = values(&start, "body.other").unwrap_err().to_string();
         assert!(error.contains("found none"), "{error}");
+    }
+
+    #[test]
+    fn all_that_does_not_fit_is_said_together() {
+        let checkpoint = checkpoint(&[("a", &[1.0]), ("b", &[f32::NAN]), ("c", &[0.0, 0.0])]);
+        let start = Start::Whole { checkpoint, replaced: Some("new".into()) };
+        let check = |names: &[&str]| {
+            let ask = |vb: VarBuilder| names.iter().try_for_each(|name| vb.get(2, name).map(drop));
+            start.check(ask).map_err(|error| error.to_string())
+        };
+        assert!(check(&["c", "new.weight"]).is_ok());
+        let error = check(&["a", "c", "d", "e"]).unwrap_err();
+        for part in ["2 missing", "d", "e", "1 of another shape", "a: expected [2], found [1]"] {
+            assert!(error.contains(part), "{part:?} is not in {error}");
+        }
+        let error = check(&["a", "b"]).unwrap_err();
+        assert!(error.contains("b: 1 of 1 values are NaN"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,6 @@ mod detect;
 mod detect_yolov3;
 mod evaluate;
 mod evaluate_places;
-mod faults;
 mod int8;
 mod parity;
 mod program;

@@ -79,6 +79,41 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    /// As users have them: larger pictures, wider networks. Maps have the shapes that are promised,
+    /// and what is said of a picture does not depend on the others of its batch, to the bit.
+    #[test]
+    fn maps_have_their_shapes_and_pictures_are_alone(
+        h in 33usize..=400, w in 33usize..=400, b in 0usize..=5, width in 25u32..=200,
+        version in 0usize..3,
+    ) {
+        let config = [Config::v1, Config::v2, Config::v3][version](f64::from(width) / 100.0);
+        let vb = Formula::default().var_builder();
+        let x = plain("input", (b, 3, h, w)).unwrap();
+        let pyramid = Pyramid::new(&config, Taps::StageEnds, &Level::ALL, vb).unwrap();
+        let options = PlanOptions::default().with_threads(2);
+        let maps = pyramid.plan(&[b, 3, h, w], &options).unwrap().forward_all(&x).unwrap();
+        for (map, info) in maps.iter().zip(pyramid.feature_info()) {
+            let side = |pixels: usize| pixels.div_ceil(info.stride);
+            prop_assert_eq!(map.dims(), [b, info.channels, side(h), side(w)]);
+        }
+        let bits = |map: &Tensor| map.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for picture in 0..b {
+            let one = x.narrow(0, picture, 1).unwrap();
+            let alone = pyramid.plan(&[1, 3, h, w], &options).unwrap().forward_all(&one).unwrap();
+            for (map, alone) in maps.iter().zip(alone) {
+                prop_assert!(bits(&map.narrow(0, picture, 1).unwrap()) == bits(&alone));
+            }
+        }
+        if b == 1 {
+            for (map, expected) in maps.iter().zip(pyramid.features(&x).unwrap()) {
+                equal(&expected, map, &config.name()).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_bits_for_any_number_of_threads_and_any_batch_mates() -> Result<()> {
     let net = GhostNet::new(&Config::v2(1.0), 100, Formula::default().var_builder())?;

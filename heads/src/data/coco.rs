@@ -5,7 +5,7 @@ use crate::boxes::BBox;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Pictures, categories and boxes.
 ///
@@ -34,7 +34,7 @@ pub struct Coco {
 pub struct Image {
     /// Its number, in no order.
     pub id: u64,
-    /// Its file, without a folder.
+    /// Its file, as it is named from the folder of all pictures.
     pub file_name: String,
     /// In pixels.
     pub width: u32,
@@ -68,6 +68,14 @@ pub struct Annotation {
     pub is_crowd: bool,
 }
 
+impl Image {
+    /// Whether its file lies in the folder that it is looked for in, or below.
+    fn is_below(&self) -> bool {
+        let mut parts = Path::new(&self.file_name).components();
+        !self.file_name.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
+    }
+}
+
 impl Annotation {
     /// Left, top, right, bottom.
     pub fn corners(&self) -> BBox {
@@ -91,7 +99,7 @@ impl Coco {
     /// # Errors
     /// As [`Coco::read`].
     pub fn parse(path: &Path, json: &[u8]) -> Result<Self, DataError> {
-        let file: File = serde_json::from_slice(json).map_err(|error| {
+        let file: File = serde_json::from_slice(super::without_mark(json)).map_err(|error| {
             let problem = format!("not COCO's annotations of objects: {error}");
             DataError::invalid(path, vec![problem])
         })?;
@@ -107,7 +115,12 @@ impl Coco {
                 ));
             }
         }
-        let images: BTreeSet<_> = file.images.iter().map(|image| image.id).collect();
+        let outward = file.images.iter().filter(|image| !image.is_below());
+        problems.extend(outward.map(|image| {
+            let (id, name) = (image.id, &image.file_name);
+            format!("image {id}: file_name {name:?}: expected a name below the folder of pictures")
+        }));
+        let images: BTreeMap<_, _> = file.images.iter().map(|image| (image.id, image)).collect();
         let categories: BTreeSet<_> = file.categories.iter().map(|category| category.id).collect();
         for found in &file.annotations {
             found.check(&images, &categories, &mut problems);
@@ -151,20 +164,25 @@ struct Stored {
 impl Stored {
     fn check(
         &self,
-        images: &BTreeSet<u64>,
+        images: &BTreeMap<u64, &Image>,
         categories: &BTreeSet<u64>,
         problems: &mut Vec<String>,
     ) {
         let mut problem = |text: String| problems.push(format!("annotation {}: {text}", self.id));
-        if !images.contains(&self.image_id) {
+        let image = images.get(&self.image_id);
+        if image.is_none() {
             problem(format!("image_id {}: there is no such image", self.image_id));
         }
         if !categories.contains(&self.category_id) {
             problem(format!("category_id {}: there is no such category", self.category_id));
         }
-        let [_, _, w, h] = self.bbox;
+        let [x, y, w, h] = self.bbox;
         if self.bbox.iter().any(|side| !side.is_finite()) || w <= 0.0 || h <= 0.0 {
             problem(format!("bbox {:?}: expected a width and a height above 0", self.bbox));
+        } else if let Some(Image { width, height, .. }) = image
+            && (x >= f64::from(*width) || y >= f64::from(*height) || x + w <= 0.0 || y + h <= 0.0)
+        {
+            problem(format!("bbox {:?}: outside of its image of {width}x{height}", self.bbox));
         }
         if self.area.is_some_and(|area| !area.is_finite() || area < 0.0) {
             problem(format!("area {:?}: expected 0 or more", self.area.unwrap_or_default()));
@@ -217,11 +235,13 @@ mod tests {
         let error = parse(
             r#"{"id": 5, "image_id": 2, "category_id": 1, "bbox": [0, 0, 0, 2]},
                {"id": 5, "image_id": 1, "category_id": 90, "bbox": [0, 0, 1, 2], "area": -1},
-               {"id": 6, "image_id": 1, "category_id": 90, "bbox": [0, 0, 1, -2], "iscrowd": 2}"#,
+               {"id": 6, "image_id": 1, "category_id": 90, "bbox": [0, 0, 1, -2], "iscrowd": 2},
+               {"id": 7, "image_id": 1, "category_id": 90, "bbox": [-2, 0, 2, 2]},
+               {"id": 8, "image_id": 1, "category_id": 90, "bbox": [3.5, 2.5, 9, 9]}"#,
         );
         let error = error.unwrap_err().to_string();
         for part in [
-            "a.json: 7 problems",
+            "a.json: 8 problems",
             "annotation 5 is there more than once",
             "image_id 2: there is no such image",
             "category_id 1",
@@ -229,8 +249,25 @@ mod tests {
             "bbox [0.0, 0.0, 1.0, -2.0]",
             "area -1",
             "iscrowd 2",
+            "annotation 7: bbox [-2.0, 0.0, 2.0, 2.0]: outside of its image of 4x3",
         ] {
             assert!(error.contains(part), "{part:?} is not in {error}");
+        }
+    }
+
+    #[test]
+    fn pictures_are_looked_for_below_their_folder_only() {
+        let parse = |name: &str| {
+            let text = format!(
+                r#"{{"images": [{{"id": 1, "file_name": {name:?}, "width": 4, "height": 3}}],
+                     "categories": [], "annotations": []}}"#
+            );
+            Coco::parse("a.json".as_ref(), format!("\u{feff}{text}").as_bytes())
+        };
+        assert!(parse("val2017/a.jpg").is_ok());
+        for name in ["", "/etc/passwd", "../a.jpg", "a/../../b.jpg"] {
+            let error = parse(name).unwrap_err().to_string();
+            assert!(error.contains("image 1: file_name"), "{error}");
         }
     }
 

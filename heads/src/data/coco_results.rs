@@ -35,9 +35,10 @@ pub fn read(path: &Path, truth: &Coco) -> Result<Vec<CocoResult>, DataError> {
 /// # Errors
 /// As [`read`].
 pub fn parse(path: &Path, json: &[u8], truth: &Coco) -> Result<Vec<CocoResult>, DataError> {
-    let results: Vec<CocoResult> = serde_json::from_slice(json).map_err(|error| {
-        DataError::invalid(path, vec![format!("not a list of COCO's results: {error}")])
-    })?;
+    let results: Vec<CocoResult> =
+        serde_json::from_slice(super::without_mark(json)).map_err(|error| {
+            DataError::invalid(path, vec![format!("not a list of COCO's results: {error}")])
+        })?;
     let images: BTreeSet<_> = truth.images.iter().map(|image| image.id).collect();
     let categories: BTreeSet<_> = truth.categories.iter().map(|known| known.id).collect();
     let mut problems = Vec::new();

@@ -10,3 +10,8 @@ pub mod mask;
 pub mod pixels;
 
 pub use error::DataError;
+
+/// A text without the byte order mark that editors on Windows put before it.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
