@@ -262,14 +262,15 @@ impl Drop for Done<'_> {
     }
 }
 
-/// Every order in which two members can meet, within three interruptions.
+/// Every order in which two members can meet, within as many interruptions as
+/// `LOOM_MAX_PREEMPTIONS` says, else three.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
 
     fn explore(body: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
         builder.check(body);
     }
 

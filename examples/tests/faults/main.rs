@@ -18,5 +18,6 @@ mod pictures;
 mod results;
 mod runs;
 mod shop;
+mod table;
 mod usage;
 mod weights;

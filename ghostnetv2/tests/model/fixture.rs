@@ -35,13 +35,17 @@ impl Fixture {
         let samples = self.0[key].flatten_all()?.to_vec1::<f32>()?;
         let whole = key.starts_with("logits");
         let start = fnv1a64(key);
+        let mut worst = 0f64;
         for (j, &expected) in samples.iter().enumerate() {
             let hash = splitmix64(start.wrapping_add(j as u64));
             let i = if whole { j } else { (hash % values.len() as u64) as usize };
             let (found, expected) = (f64::from(values[i]), f64::from(expected));
             let bound = atol + rtol * expected.abs();
             assert!((found - expected).abs() <= bound, "{key}[{i}]: {found} instead of {expected}");
+            worst = worst.max((found - expected).abs() / bound);
         }
+        // scripts/prove_numbers.py reads it.
+        println!("parity {key} {worst:.5}");
         let stats: Vec<f64> = self.0[&format!("{key}.stats")].to_dtype(DType::F64)?.to_vec1()?;
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
