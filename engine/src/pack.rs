@@ -148,6 +148,11 @@ impl Matrix {
         Ok(Self { isa, n, k, panels, words, weights, _columns: columns })
     }
 
+    /// Whether its weights are in single precision.
+    pub(crate) fn is_f32(&self) -> bool {
+        self.panels.iter().all(|(_, panel)| matches!(panel.weights, Weights::F32(_)))
+    }
+
     /// Bytes of the weights.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val::<[f32]>(&self.weights)

@@ -164,16 +164,21 @@ impl Plan {
             Some(scratch) => scratch,
             None => plan.scratch().map_err(Error::wrap)?,
         };
-        let mut outputs = buffers(&plan);
-        let mut slices: Vec<_> = outputs.iter_mut().map(|(_, v)| v.as_mut_slice()).collect();
         let result = match watch {
-            Watch::Nothing => plan.run(&mut scratch, input, &mut slices),
-            Watch::Times(timings) => plan.run_timed(&mut scratch, input, &mut slices, timings),
-            Watch::Ranges(ranges) => plan.calibrate(&mut scratch, input, &mut slices, ranges),
+            Watch::Nothing => plan.run_to_vecs(&mut scratch, input),
+            watched => {
+                let mut outputs = zeros(&plan);
+                let slices = &mut outputs.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>();
+                match watched {
+                    Watch::Times(timings) => plan.run_timed(&mut scratch, input, slices, timings),
+                    Watch::Ranges(ranges) => plan.calibrate(&mut scratch, input, slices, ranges),
+                    Watch::Nothing => plan.run(&mut scratch, input, slices),
+                }
+                .map(|()| outputs)
+            }
         };
         self.give_back(&plan, scratch);
-        result.map_err(Error::wrap)?;
-        Ok(outputs)
+        Ok(shapes(&plan).zip(result.map_err(Error::wrap)?).collect())
     }
 
     /// Keeps the memory for the next run, unless the layout was dropped meanwhile.
@@ -210,17 +215,23 @@ fn first(outputs: Vec<Tensor>) -> Result<Tensor> {
     first.ok_or_else(|| Error::Msg("a plan without outputs".into()))
 }
 
-/// Shape and room for each output.
-fn buffers(plan: &engine::plan::Plan) -> Vec<(Vec<usize>, Vec<f32>)> {
+/// The shape of each output.
+fn shapes(plan: &engine::plan::Plan) -> impl Iterator<Item = Vec<usize>> {
     let batch = plan.input_shape()[0];
-    let buffer = |(shape, vector): (&engine::plan::Shape, bool)| {
+    let dims = move |(shape, vector): (&engine::plan::Shape, bool)| {
         let mut dims = vec![batch, shape.channels];
         if !vector {
             dims.extend([shape.height, shape.width]);
         }
-        (dims, vec![0.0; batch * shape.len()])
+        dims
     };
-    plan.output_shapes().iter().zip(plan.network().output_vectors()).map(buffer).collect()
+    plan.output_shapes().iter().zip(plan.network().output_vectors()).map(dims)
+}
+
+/// Room for each output.
+fn zeros(plan: &engine::plan::Plan) -> Vec<Vec<f32>> {
+    let batch = plan.input_shape()[0];
+    plan.output_shapes().iter().map(|shape| vec![0.0; batch * shape.len()]).collect()
 }
 
 fn lay_out(

@@ -8,14 +8,16 @@ use crate::isa::{Isa, Op};
 /// and only so many planes are written to at a time.
 const BLOCK: usize = 16;
 
-/// Copies channels `channels` of `x` `[pixels, ld]` to the same rows of `y` `[ld, pixels]`.
+/// Copies channels `channels` of `x` `[pixels, ld]` to the same rows of `y` `[ld, stride]`.
 pub(crate) struct ToPlanes {
     /// Readable for `pixels · ld` elements.
     pub(crate) x: *const f32,
-    /// Writable for as many.
+    /// Writable for so many channels of `stride` elements.
     pub(crate) y: *mut f32,
     pub(crate) ld: usize,
     pub(crate) pixels: usize,
+    /// From a channel of `y` to the next: at least `pixels`.
+    pub(crate) stride: usize,
     pub(crate) channels: Range<usize>,
 }
 
@@ -31,7 +33,7 @@ impl Op for ToPlanes {
                 // SAFETY: the block is inside both.
                 unsafe {
                     let x = self.x.add(pixel * self.ld + channel);
-                    let y = self.y.add(channel * self.pixels + pixel);
+                    let y = self.y.add(channel * self.stride + pixel);
                     if (pixels, channels) == (BLOCK, BLOCK) {
                         self.whole(x, y);
                     } else {
@@ -59,7 +61,7 @@ impl ToPlanes {
                 *to = row[channel];
             }
             // SAFETY: as the caller's.
-            unsafe { y.add(channel * self.pixels).cast::<[f32; BLOCK]>().write(plane) };
+            unsafe { y.add(channel * self.stride).cast::<[f32; BLOCK]>().write(plane) };
         }
     }
 
@@ -70,7 +72,7 @@ impl ToPlanes {
         for channel in 0..channels {
             for pixel in 0..pixels {
                 // SAFETY: as the caller's.
-                unsafe { *y.add(channel * self.pixels + pixel) = *x.add(pixel * self.ld + channel) }
+                unsafe { *y.add(channel * self.stride + pixel) = *x.add(pixel * self.ld + channel) }
             }
         }
     }

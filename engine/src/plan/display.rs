@@ -39,7 +39,7 @@ impl fmt::Display for Plan {
 impl Plan {
     fn line(&self, f: &mut fmt::Formatter<'_>, index: usize, step: &Step) -> fmt::Result {
         let place = match step.y {
-            _ if matches!(step.action, Action::Export(_)) => "caller".into(),
+            _ if matches!(step.action, Action::Export(_) | Action::Planes(..)) => "caller".into(),
             Place::Input => "caller".into(),
             Place::Arena(start) => format!("{start}"),
             Place::Batch(start) => format!("batch+{start}"),
@@ -63,7 +63,7 @@ impl Plan {
     /// Kernel size, stride, activation and what is fused.
     fn kernel(&self, step: &Step) -> String {
         match step.action {
-            Action::Compute(node) => {
+            Action::Compute(node) | Action::Planes(node, _) => {
                 let kernel = self.network.nodes[node].op.kernel(true);
                 if step.grid.is_some() { kernel + " winograd" } else { kernel }
             }

@@ -18,7 +18,10 @@ impl Ranges<'_> {
     /// The frame's memory must be as large as the plan says, its input computed, and nobody may
     /// write to it meanwhile.
     pub(super) unsafe fn observe(&mut self, network: &Network, step: &Step, frame: &Frame) {
-        let (Action::Compute(node) | Action::Module(node)) = step.action else { return };
+        let (Action::Compute(node) | Action::Module(node) | Action::Planes(node, _)) = step.action
+        else {
+            return;
+        };
         if network.nodes[node].op.matrix().is_none() || self.result.is_err() {
             return;
         }

@@ -153,6 +153,33 @@ impl Plan {
         self.run_with(scratch, input, outputs, Watch::default())
     }
 
+    /// As [`Plan::run`], to memory of its own, which need not be filled with zeros before.
+    ///
+    /// # Errors
+    /// As [`Plan::run`]; no memory.
+    pub fn run_to_vecs(
+        &self,
+        scratch: &mut Scratch,
+        input: &[f32],
+    ) -> Result<Vec<Vec<f32>>, PlanError> {
+        self.check(scratch, input)?;
+        let lengths = self.outputs.iter().map(|shape| self.batch * shape.len());
+        let vec = |len: usize| -> Result<Vec<f32>, PlanError> {
+            let mut vec = Vec::new();
+            vec.try_reserve_exact(len).map_err(|_| PlanError::Memory { elements: len })?;
+            Ok(vec)
+        };
+        let mut outputs = lengths.clone().map(vec).collect::<Result<Vec<_>, _>>()?;
+        let pointers = outputs.iter_mut().map(|output| output.as_mut_ptr());
+        // SAFETY: each has room for its output.
+        unsafe { self.run_to(scratch, input, pointers, Watch::default()) };
+        for (output, len) in outputs.iter_mut().zip(lengths) {
+            // SAFETY: there is room for so many, and every output is written as a whole.
+            unsafe { output.set_len(len) };
+        }
+        Ok(outputs)
+    }
+
     /// As [`Plan::run`], and adds the time of each step to `timings`; pictures come one by one.
     ///
     /// # Errors
@@ -196,12 +223,33 @@ impl Plan {
         scratch: &mut Scratch,
         input: &[f32],
         outputs: &mut [&mut [f32]],
-        mut watch: Watch,
+        watch: Watch,
     ) -> Result<(), PlanError> {
-        self.check(scratch, input, outputs)?;
+        self.check(scratch, input)?;
+        PlanError::expect_len("list of outputs", self.outputs.len(), outputs.len())?;
+        for (shape, output) in self.outputs.iter().zip(outputs.iter()) {
+            PlanError::expect_len("output", self.batch * shape.len(), output.len())?;
+        }
+        let pointers = outputs.iter_mut().map(|output| output.as_mut_ptr());
+        // SAFETY: each leads to as much as its output has.
+        unsafe { self.run_to(scratch, input, pointers, watch) };
+        Ok(())
+    }
+
+    /// Runs the plan, whose input and scratch have been checked.
+    ///
+    /// # Safety
+    /// There must be a pointer for each output, to room for all of it.
+    unsafe fn run_to(
+        &self,
+        scratch: &mut Scratch,
+        input: &[f32],
+        outputs: impl Iterator<Item = *mut f32>,
+        mut watch: Watch,
+    ) {
         let Scratch { arenas, batch, members, outputs: pointers } = scratch;
         pointers.clear();
-        pointers.extend(outputs.iter_mut().map(|output| output.as_mut_ptr()));
+        pointers.extend(outputs);
         let memory = Memory {
             arenas,
             members,
@@ -236,7 +284,6 @@ impl Plan {
         let frame = Frame { picture: self.batch, ..memory.frame };
         self.steps(&self.steps.batch, &frame, &memory, &mut session, &mut watch);
         pointers.clear();
-        Ok(())
     }
 
     /// Runs steps one by one, each on the whole team.
@@ -271,17 +318,8 @@ impl Plan {
         Frame { input, arena, picture, ..memory.frame }
     }
 
-    fn check(
-        &self,
-        scratch: &Scratch,
-        input: &[f32],
-        outputs: &[&mut [f32]],
-    ) -> Result<(), PlanError> {
+    fn check(&self, scratch: &Scratch, input: &[f32]) -> Result<(), PlanError> {
         PlanError::expect_len("input", self.batch * self.input.len(), input.len())?;
-        PlanError::expect_len("list of outputs", self.outputs.len(), outputs.len())?;
-        for (shape, output) in self.outputs.iter().zip(outputs) {
-            PlanError::expect_len("output", self.batch * shape.len(), output.len())?;
-        }
         let wrong = "scratch of another plan";
         let arenas = self.batch.min(self.threads());
         PlanError::expect_len(wrong, arenas, scratch.arenas.len())?;

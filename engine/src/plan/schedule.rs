@@ -43,6 +43,11 @@ impl Arena {
         start
     }
 
+    /// Whether no node reads the result of `node`.
+    pub(crate) fn is_unread(&self, node: usize) -> bool {
+        self.last_use[node] == node
+    }
+
     /// Gives back what no node behind `node` reads.
     pub(crate) fn release_after(&mut self, node: usize) {
         let last_use = &self.last_use;

@@ -29,6 +29,10 @@ pub(crate) struct Split {
 /// Multiply-adds below which a step is not worth a second thread.
 const WORTHWHILE: usize = 12_000;
 
+/// What it is worth that a step is divided by rows, as a share of its cost: most are, and what a
+/// thread has written lies in its own cache for the next step.
+const NEAR: f64 = 0.15;
+
 /// Elements of a map that stay in the nearest caches while panel after panel reads it.
 const CACHED: usize = 48 << 10;
 
@@ -36,6 +40,11 @@ impl Split {
     /// By channels, where nothing else matters.
     pub(crate) fn channels(channels: usize, threads: usize) -> Self {
         Self { way: Way::Channels, parts: threads.min(channels).max(1) }
+    }
+
+    /// By vectors of pixels.
+    pub(crate) fn vectors(vectors: usize, threads: usize) -> Self {
+        Self { way: Way::Rows, parts: threads.min(vectors).max(1) }
     }
 
     /// By tiles of a map, or by panels where there are few tiles: each part reads all weights then.
@@ -68,15 +77,10 @@ impl Split {
         };
         let choose = |by_rows: f64, by_columns: f64, prefer_rows: bool| {
             // A tie goes to the way that reads less.
-            let slack = 0.02;
-            let rows = if prefer_rows {
-                by_rows <= by_columns + slack
-            } else {
-                by_rows + slack < by_columns
-            };
-            if rows { Way::Rows } else { Way::Channels }
+            let slack = if prefer_rows { 0.02 } else { -0.02 };
+            if by_rows <= by_columns + NEAR + slack { Way::Rows } else { Way::Channels }
         };
-        let by_vectors = if output.channels >= 64 * parts {
+        let by_vectors = if output.channels >= 64 * parts && output.height < 8 * parts {
             (Way::Channels, output.channels.div_ceil(16))
         } else {
             (Way::Rows, output.height)

@@ -33,6 +33,8 @@ pub(crate) enum Action {
     Then(usize),
     /// Copies a value to this output of the plan.
     Export(usize),
+    /// Computes this node, a pointwise convolution, straight to that output of the plan.
+    Planes(usize, usize),
 }
 
 /// One step.
@@ -89,6 +91,12 @@ impl Steps {
         for (index, node) in network.nodes.iter().enumerate().skip(1) {
             let value = Value(index);
             let shape = shapes[index];
+            let layout = Layout { network, places: &places, shapes, threads };
+            if let Some(output) = layout.planes(index).filter(|_| arena.is_unread(index)) {
+                steps.picture.push(layout.step(index, Action::Planes(index, output), None));
+                arena.release_after(index);
+                continue;
+            }
             let place = if batched[index] {
                 let start = steps.batch_len;
                 steps.batch_len += (shape.len() * batch).next_multiple_of(ALIGNMENT);
@@ -177,6 +185,20 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
+    /// The output that a pointwise convolution can write by itself, if it is one and just one, and
+    /// has pixels enough for their vectors to be the columns of a product.
+    fn planes(&self, index: usize) -> Option<usize> {
+        const LEAST_PIXELS: usize = 64;
+        let Op::Pointwise { weights, add: None, .. } = &self.network.nodes[index].op else {
+            return None;
+        };
+        let large = self.shapes[index].pixels() >= LEAST_PIXELS;
+        let mut outputs = self.network.outputs.iter().enumerate();
+        let output = outputs.find(|(_, value)| value.0 == index).map(|(output, _)| output);
+        let once = outputs.all(|(_, value)| value.0 != index);
+        output.filter(|_| large && once && weights.is_f32())
+    }
+
     /// The step that does `action` for node `index`; `between` is the module's output where it is
     /// a map of its own.
     fn step(&self, index: usize, action: Action, between: Option<(Place, Shape)>) -> Step {
@@ -184,12 +206,15 @@ impl Layout<'_> {
         let at = |value: &Value| self.places[value];
         let of = |value: &Value| self.shapes[value.0];
         let operand = op.operands().next().unwrap_or(Value(0));
-        let (mut x, mut y) =
-            ((at(&operand), of(&operand)), (at(&Value(index)), self.shapes[index]));
-        match (action, between) {
-            (Action::Module(_), Some(between)) => y = between,
-            (Action::Then(_), Some(between)) => x = between,
-            _ => {}
+        let mut x = (at(&operand), of(&operand));
+        let y = match (action, between) {
+            (Action::Module(_), Some(between)) => between,
+            // The caller's memory is no place of the plan's.
+            (Action::Planes(..), _) => (x.0, self.shapes[index]),
+            _ => (at(&Value(index)), self.shapes[index]),
+        };
+        if let (Action::Then(_), Some(between)) = (action, between) {
+            x = between;
         }
         let (input, output) = (x.1, y.1);
         let mut step = Step {
@@ -254,6 +279,11 @@ impl Layout<'_> {
             Op::Dfc { horizontal, vertical, .. } => {
                 let kernel = (vertical.kernel.0, horizontal.kernel.1);
                 step.band_scratch = dfc::scratch_len(output.size(), kernel, panel);
+            }
+            Op::Pointwise { weights, .. } if matches!(action, Action::Planes(..)) => {
+                let registers = self.network.isa.registers();
+                step.band_scratch = gemm::planes_scratch_len(weights.k, lanes, registers);
+                step.split = Split::vectors(output.pixels().div_ceil(lanes), self.threads);
             }
             Op::Pointwise { add, .. } => step.join = add.as_ref().map(at),
             Op::Resize(resize) => {

@@ -7,7 +7,7 @@ use super::step::{Action, Place, Step};
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::nhwc::dfc::Dfc;
-use crate::nhwc::gemm::{Panel, ScalePanel, Target};
+use crate::nhwc::gemm::{Panel, PlanesGemm, ScalePanel, Target};
 use crate::nhwc::ghost::{self, Ghost};
 use crate::nhwc::pool::GlobalPool;
 use crate::nhwc::transpose::ToPlanes;
@@ -63,9 +63,10 @@ impl Step {
         let isa = network.isa;
         let (input, output) = (self.input, self.output);
         let node = match self.action {
-            Action::Compute(node) | Action::Module(node) | Action::Then(node) => {
-                &network.nodes[node].op
-            }
+            Action::Compute(node)
+            | Action::Module(node)
+            | Action::Then(node)
+            | Action::Planes(node, _) => &network.nodes[node].op,
             Action::Export(index) => {
                 // SAFETY: as the caller's.
                 return unsafe { self.copy_out(isa, index, (part, parts), frame) };
@@ -89,6 +90,20 @@ impl Step {
             Op::Input => {}
             Op::Conv { weights, window, activation, .. } => {
                 self.convolve(isa, weights, *window, *activation, (x, y), (part, parts), scratch);
+            }
+            Op::Pointwise { weights, activation, .. }
+                if let Action::Planes(_, index) = self.action =>
+            {
+                let pixels = output.pixels();
+                isa.run(PlanesGemm {
+                    x,
+                    y: frame.outputs[index].wrapping_add(frame.picture * output.len()),
+                    pixels,
+                    vectors: share(pixels.div_ceil(isa.lanes()), part, parts),
+                    panels: &weights.panels,
+                    activation: *activation,
+                    scratch,
+                });
             }
             Op::Pointwise { weights, activation, .. } => {
                 let mut c = Target::dense(y, output.channels, usize::MAX, *activation);
@@ -239,7 +254,8 @@ impl Step {
             } else {
                 let (x, y) = (frame.at(self.x, channels), y.add(frame.picture * len));
                 let (ld, pixels) = (channels, self.output.pixels());
-                isa.run(ToPlanes { x, y, ld, pixels, channels: share(channels, part, parts) });
+                let channels = share(channels, part, parts);
+                isa.run(ToPlanes { x, y, ld, pixels, stride: pixels, channels });
             }
         }
     }

@@ -63,6 +63,21 @@ fn a_batch_gives_what_its_pictures_give() {
 }
 
 #[test]
+fn memory_of_its_own_gets_the_same() {
+    let model = pyramid();
+    let network = model.network(&PlanOptions::default()).unwrap();
+    for batch in [0, 1, 3] {
+        let shape = [batch, 3, 20, 21];
+        let input = pictures(&model, (20, 21), batch);
+        let plan = network.plan(shape, &PlanOptions::default()).unwrap();
+        let mut scratch = plan.scratch().unwrap();
+        let expected = run(&network, shape, 1, &input).unwrap();
+        assert_eq!(plan.run_to_vecs(&mut scratch, &input).unwrap(), expected);
+        assert!(plan.run_to_vecs(&mut scratch, &[0.0; 5]).is_err());
+    }
+}
+
+#[test]
 fn one_network_plans_several_shapes() {
     let model = pyramid();
     let network = model.network(&PlanOptions::default()).unwrap();

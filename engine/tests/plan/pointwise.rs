@@ -1,9 +1,10 @@
 //! Pointwise convolutions, with and without a map to add.
 
-use engine::plan::Activation;
+use engine::isa::AnyIsa;
+use engine::plan::{Activation, PlanOptions};
 use proptest::prelude::*;
 
-use crate::check::check;
+use crate::check::{bits, check, pictures, run, whole_team};
 use crate::model::Model;
 use crate::strategies::{ACTIVATIONS, activations, cases, channels, sizes};
 
@@ -44,6 +45,42 @@ fn every_activation() {
 fn several_blocks() {
     check(&pointwise(3, 70, Activation::Relu, true), (23, 31));
     check(&pointwise(700, 33, Activation::Identity, true), (7, 9));
+}
+
+/// Where an output has pixels enough, it is computed as planes.
+#[test]
+fn planes_of_every_number_of_rows_and_pixels() {
+    for n in 1..=50 {
+        check(&pointwise(5, n, Activation::Relu, false), (8, 9));
+    }
+    for pixels in 60..=115 {
+        check(&pointwise(3, 20, Activation::Identity, false), (1, pixels));
+    }
+    for activation in ACTIVATIONS {
+        check(&pointwise(130, 97, activation, false), (13, 11));
+    }
+}
+
+/// An output that is read on is copied to planes, and has the same bits.
+#[test]
+fn planes_have_the_bits_of_maps() {
+    let _turn = whole_team();
+    let mut model = pointwise(23, 50, Activation::Sigmoid, false);
+    let y = model.outputs[0];
+    let input = pictures(&model, (9, 13), 2);
+    let shape = [2, model.channels[0], 9, 13];
+    for isa in AnyIsa::available() {
+        let options = PlanOptions::default().with_isa(isa);
+        model.outputs = vec![y];
+        let alone = model.network(&options).unwrap();
+        model.outputs = vec![y, y];
+        let copied = model.network(&options).unwrap();
+        for threads in [1, 2, 3] {
+            let alone = run(&alone, shape, threads, &input).unwrap();
+            let copied = run(&copied, shape, 1, &input).unwrap();
+            assert!(bits(&alone)[0] == bits(&copied)[0], "{isa:?}, {threads} threads");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! nor on how work is split over threads.
 
 mod narrow;
+mod planes;
 mod weights;
 mod words;
 
@@ -15,6 +16,7 @@ use super::{load_lanes, next_run, store_lanes};
 use crate::isa::{Isa, Op};
 
 pub(crate) use narrow::Stream;
+pub(crate) use planes::{PlanesGemm, planes_scratch_len};
 pub(crate) use weights::{Load, Panel, ScalePanel, Weights, prepared_len};
 pub(crate) use words::{Factors, Narrow, Words};
 
