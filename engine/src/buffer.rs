@@ -1,6 +1,6 @@
 //! Memory for `f32` that starts at a cache line, on huge pages where it is large.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -17,9 +17,21 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// A slice of `f32` that starts at a cache line.
 pub(crate) struct Buffer {
-    data: NonNull<f32>,
+    memory: Memory,
     len: usize,
-    layout: Layout,
+}
+
+/// Zeros, and what gives them back.
+struct Memory {
+    data: NonNull<f32>,
+    source: Source,
+}
+
+enum Source {
+    Heap(Layout),
+    /// So many bytes of pages from the system.
+    #[cfg(target_os = "linux")]
+    Pages(usize),
 }
 
 // SAFETY: a buffer owns its memory.
@@ -32,37 +44,77 @@ impl Buffer {
     pub(crate) fn zeroed(len: usize) -> Result<Self, ShapeError> {
         let none = ShapeError::Scratch { elements: len };
         let Some(bytes) = len.max(1).checked_mul(size_of::<f32>()) else { return Err(none) };
-        let huge = bytes >= HUGE_PAGE;
-        let Ok(layout) = Layout::from_size_align(bytes, if huge { HUGE_PAGE } else { LINE }) else {
-            return Err(none);
-        };
-        // SAFETY: the layout is not empty.
-        let data = unsafe { if huge { alloc(layout) } else { alloc_zeroed(layout) } };
-        let Some(data) = NonNull::new(data.cast::<f32>()) else { return Err(none) };
-        if huge {
-            // Before the first touch, which decides on the size of the pages.
-            advise(data, bytes);
-            // SAFETY: the memory is `bytes` long.
-            unsafe { data.cast::<u8>().write_bytes(0, bytes) };
-        }
-        Ok(Self { data, len, layout })
+        let memory = if bytes >= HUGE_PAGE { Memory::of_pages(bytes) } else { None };
+        let memory = memory.or_else(|| Memory::of_heap(bytes)).ok_or(none)?;
+        Ok(Self { memory, len })
     }
 }
 
-/// Asks for huge pages; where there are none, nothing is lost.
-#[cfg(target_os = "linux")]
-fn advise(data: NonNull<f32>, bytes: usize) {
-    // SAFETY: the range is memory that was just allocated, and the advice changes no content.
-    unsafe { libc::madvise(data.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+impl Buffer {
+    /// Its memory, for those who share a buffer and write to parts of their own.
+    pub(crate) fn pointer(&self) -> *mut f32 {
+        self.memory.data.as_ptr()
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn advise(_data: NonNull<f32>, _bytes: usize) {}
+impl Memory {
+    /// From the heap, at a cache line; `None` where there is none.
+    fn of_heap(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes, LINE).ok()?;
+        // SAFETY: the layout is not empty.
+        let data = NonNull::new(unsafe { alloc_zeroed(layout) }.cast())?;
+        Some(Self { data, source: Source::Heap(layout) })
+    }
 
-impl Drop for Buffer {
+    /// Pages from the system, which are zeros and become huge ones when they are first touched:
+    /// zeros that were written here would be written twice.
+    #[cfg(target_os = "linux")]
+    fn of_pages(bytes: usize) -> Option<Self> {
+        let bytes = bytes.checked_next_multiple_of(HUGE_PAGE)?;
+        let all = bytes.checked_add(HUGE_PAGE)?;
+        let (read_write, private) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping, which takes the place of none.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), all, read_write, private, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        // From the first boundary of a huge page on; what is before and behind goes back.
+        let before = start.align_offset(HUGE_PAGE);
+        let data = start.wrapping_byte_add(before);
+        let after = data.wrapping_byte_add(bytes);
+        // SAFETY: all of it is inside the mapping, which nobody else knows yet. Neither advice nor
+        // ends that stay are a fault: they only cost some memory or time.
+        unsafe {
+            if before > 0 {
+                libc::munmap(start, before);
+            }
+            if before < HUGE_PAGE {
+                libc::munmap(after, HUGE_PAGE - before);
+            }
+            libc::madvise(data, bytes, libc::MADV_HUGEPAGE);
+        }
+        Some(Self { data: NonNull::new(data.cast())?, source: Source::Pages(bytes) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of_pages(_bytes: usize) -> Option<Self> {
+        None
+    }
+}
+
+impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.data.as_ptr().cast(), self.layout) }
+        let data = self.data.as_ptr();
+        match self.source {
+            // SAFETY: allocated with this layout.
+            Source::Heap(layout) => unsafe { dealloc(data.cast(), layout) },
+            // SAFETY: mapped with this length.
+            #[cfg(target_os = "linux")]
+            Source::Pages(bytes) => unsafe {
+                libc::munmap(data.cast(), bytes);
+            },
+        }
     }
 }
 
@@ -71,14 +123,14 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[f32] {
         // SAFETY: `len` initialised elements that the buffer owns.
-        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.pointer(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.pointer(), self.len) }
     }
 }
 
@@ -129,7 +181,7 @@ impl Store {
         }
         // SAFETY: inside the chunk, and this part has not been given out: nobody else reads or
         // writes it.
-        fill(unsafe { std::slice::from_raw_parts_mut(chunk.data.as_ptr().add(start), len) });
+        fill(unsafe { std::slice::from_raw_parts_mut(chunk.pointer().add(start), len) });
         Ok(Kept { chunk, start, len })
     }
 }
@@ -140,7 +192,7 @@ impl Deref for Kept {
     fn deref(&self) -> &[f32] {
         // SAFETY: initialised, and written to by nobody since it was kept. Not by way of the whole
         // chunk's slice, parts of which may be written to.
-        unsafe { std::slice::from_raw_parts(self.chunk.data.as_ptr().add(self.start), self.len) }
+        unsafe { std::slice::from_raw_parts(self.chunk.pointer().add(self.start), self.len) }
     }
 }
 

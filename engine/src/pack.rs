@@ -12,6 +12,7 @@ use crate::buffer::{Kept, Store};
 use crate::isa::AnyIsa;
 use crate::nhwc::depthwise::Filter;
 use crate::nhwc::gemm::{Factors, Panel, Weights, Words, panel_vectors};
+use crate::nhwc::transpose::ToPlanes;
 use crate::plan::Quantization;
 
 pub use affine::Affine;
@@ -76,12 +77,11 @@ impl Matrix {
         let fill = |(column, vectors, _): (usize, usize, usize), to: &mut [f32]| {
             let width = vectors * lanes;
             let rows = width.min(n - column);
-            let rows = weights[column * k..][..rows * k].chunks_exact(k.max(1));
-            for (row, from) in rows.enumerate() {
-                for (value, to) in from.iter().zip(to[row..].iter_mut().step_by(width)) {
-                    *to = *value;
-                }
-            }
+            let from = &weights[column * k..][..rows * k];
+            assert!(to.len() >= width * k, "a panel of {width} columns and {k} factors");
+            let (x, y) = (from.as_ptr(), to.as_mut_ptr());
+            // Rows become columns: what channels are to pixels, factors are to outputs.
+            isa.run(ToPlanes { x, y, ld: k, pixels: rows, stride: width, channels: 0..k });
         };
         let words = match packing {
             Packing::F32 | Packing::Bf16 => None,

@@ -314,7 +314,7 @@ impl Plan {
 
     fn frame<'a>(&self, memory: &'a Memory, member: usize, picture: usize) -> Frame<'a> {
         let input = memory.frame.input.wrapping_add(picture * self.input.len());
-        let arena = memory.arenas[member].as_ptr().cast_mut();
+        let arena = memory.arenas[member].pointer();
         Frame { input, arena, picture, ..memory.frame }
     }
 
@@ -357,6 +357,6 @@ struct Memory<'a> {
 
 impl Memory<'_> {
     fn member(&self, member: usize) -> *mut f32 {
-        self.members[member].as_ptr().cast_mut()
+        self.members[member].pointer()
     }
 }
