@@ -158,7 +158,7 @@ fn files_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
     let shop = Shop::new();
     shop.write("secret.jpg", fs::read(sample("coffee.jpg")).unwrap());
-    fs::set_permissions(shop.at("secret.jpg"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(shop.at("secret.jpg"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(shop.at("secret.jpg")).is_ok() {
         return eprintln!("left out: root may read everything");
     }
