@@ -17,7 +17,7 @@ tools=$PWD/target/tools
 export PATH=$PATH:$tools/bin
 if ! command -v cargo-deny >/dev/null; then
     # Unoptimised: it runs for seconds, and would be built for minutes.
-    cargo install --quiet --debug --locked --root "$tools" --version "^0.19" cargo-deny
+    cargo install --quiet --debug --locked --root "$tools" --version "^0.20" cargo-deny
 fi
 for manifest in Cargo.toml fuzz/Cargo.toml; do
     cargo deny --manifest-path "$manifest" check --config deny.toml --hide-inclusion-graph licenses bans sources
