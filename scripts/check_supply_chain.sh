@@ -2,12 +2,10 @@
 # What the dependencies are: licences, sources and duplicates by deny.toml, known vulnerabilities by
 # RustSec's advisories, and which crates have `unsafe` of our own.
 #
-# Installs cargo-deny into target/tools if it is not there. Advisories need a clone of
-# github.com/RustSec/advisory-db, which cargo-deny fetches; where it can't, and ADVISORY_DB names no
-# clone, that part is left out, and said to be.
+# Installs cargo-deny into target/tools if it is not there. Advisories are fetched from
+# github.com/RustSec/advisory-db; where that can't be reached, they are left out, and said to be.
 #
 # Command: scripts/check_supply_chain.sh
-#          ADVISORY_DB=~/advisory-db scripts/check_supply_chain.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,14 +18,11 @@ if ! command -v cargo-deny >/dev/null; then
     cargo install --quiet --debug --locked --root "$tools" --version "^0.20" cargo-deny
 fi
 for manifest in Cargo.toml fuzz/Cargo.toml; do
-    cargo deny --manifest-path "$manifest" check --config deny.toml --hide-inclusion-graph licenses bans sources
+    cargo deny --manifest-path "$manifest" --config deny.toml check --hide-inclusion-graph licenses bans sources
 done
 
-if [ -n "${ADVISORY_DB:-}" ]; then
-    # Where cargo-deny keeps its clones: a folder by the address's hash, which it makes itself from this.
-    cargo deny check --config deny.toml --hide-inclusion-graph advisories --disable-fetch
-elif timeout 60 git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then
-    cargo deny check --config deny.toml --hide-inclusion-graph advisories
+if timeout 60 git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then
+    cargo deny --config deny.toml check --hide-inclusion-graph advisories
 else
     echo "advisories: NOT CHECKED, github.com can't be reached from here"
 fi

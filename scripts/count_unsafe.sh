@@ -14,7 +14,7 @@ count() { # of a pattern in the Rust files below folders, comments left out
 
 status=0
 printf '%-22s %8s %8s %8s\n' "crate" "blocks" "fns" "impls"
-for crate in engine/src ghostnetv2/src heads/src train/src examples cuda-check/src fuzz; do
+for crate in engine/src ghostnetv2/src heads/src train/src examples cuda-check/src fuzz/fuzz_targets; do
     blocks=$(count 'unsafe \{' "$crate")
     functions=$(count 'unsafe (extern "C" )?fn' "$crate")
     impls=$(count 'unsafe impl' "$crate")
