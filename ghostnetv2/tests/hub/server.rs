@@ -52,10 +52,6 @@ impl Answer {
         Self { status, headers: vec![], body: vec![], announced, sent: 0, then: Then::Close }
     }
 
-    pub fn status(self, status: u16) -> Self {
-        Self { status, ..self }
-    }
-
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
