@@ -48,9 +48,7 @@ impl Buffer {
         let memory = memory.or_else(|| Memory::of_heap(bytes)).ok_or(none)?;
         Ok(Self { memory, len })
     }
-}
 
-impl Buffer {
     /// Its memory, for those who share a buffer and write to parts of their own.
     pub(crate) fn pointer(&self) -> *mut f32 {
         self.memory.data.as_ptr()

@@ -46,9 +46,8 @@ impl Start {
             return Ok(());
         };
         let faults = Faults::default();
-        let check = Check { start: self.clone(), names: self.names(), faults: faults.clone() };
-        let built =
-            build(VarBuilder::from_backend(Box::new(check), DType::F32, Device::Cpu)).map(drop);
+        let drawn = VarBuilder::zeros(DType::F32, &Device::Cpu);
+        let built = build(self.asked(drawn, Some(faults.clone()))).map(drop);
         let faults = std::mem::take(&mut *faults.lock().unwrap_or_else(PoisonError::into_inner));
         let (mut mismatch, mut problems) = (Mismatch::default(), Vec::new());
         for (name, shape, fault) in faults {
@@ -74,16 +73,27 @@ impl Start {
     /// Building with it fails at a weight of another shape than the network's, and at one that is
     /// missing from the whole.
     pub fn builder(&self, seed: u64, device: &Device) -> VarBuilder<'static> {
-        let drawn = Seeded::new(seed).var_builder(DType::F32, device);
-        let backend = Beginning { start: self.clone(), names: self.names(), drawn };
-        VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
+        self.asked(Seeded::new(seed).var_builder(DType::F32, device), None)
     }
 
-    /// Those of the whole network's weights.
-    fn names(&self) -> BTreeSet<String> {
-        match self {
+    /// Weights as they are known, else as they are `drawn`.
+    fn asked(&self, drawn: VarBuilder<'static>, faults: Option<Faults>) -> VarBuilder<'static> {
+        let names = match self {
             Self::Whole { checkpoint, .. } => checkpoint.names().map(str::to_owned).collect(),
             _ => BTreeSet::new(),
+        };
+        let device = drawn.device().clone();
+        let backend = Beginning { start: self.clone(), names, drawn, faults };
+        VarBuilder::from_backend(Box::new(backend), DType::F32, device)
+    }
+
+    /// Where the weights come from.
+    fn origin(&self) -> &str {
+        match self {
+            Self::Drawn => "none",
+            Self::Backbone { checkpoint, .. } | Self::Whole { checkpoint, .. } => {
+                checkpoint.origin()
+            }
         }
     }
 
@@ -126,18 +136,29 @@ struct Beginning {
     /// Of the whole network's weights.
     names: BTreeSet<String>,
     drawn: VarBuilder<'static>,
+    /// Notes what can't be had, and goes on with what is drawn; without, that is an error.
+    faults: Option<Faults>,
 }
 
 impl SimpleBackend for Beginning {
     fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
-        let expected = s.dims();
-        match self.start.known(name, &s) {
-            Ok(Some(known)) => known.to_device(dev)?.to_dtype(dtype),
-            Ok(None) => self.drawn.get_with_hints_dtype(s, name, h, dtype),
-            Err(Fault::Unreadable(error)) => Err(candle::Error::wrap(error)),
-            Err(Fault::Missing) => bail!("{name}: expected {expected:?}, found none"),
-            Err(Fault::Shape(found)) => bail!("{name}: expected {expected:?}, found {found:?}"),
+        let (expected, origin) = (s.dims(), self.start.origin());
+        match (self.start.known(name, &s), &self.faults) {
+            (Ok(Some(known)), _) => return known.to_device(dev)?.to_dtype(dtype),
+            (Ok(None), _) => {}
+            (Err(fault), Some(faults)) => {
+                let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
+                faults.push((name.into(), s.clone(), fault));
+            }
+            (Err(Fault::Unreadable(error)), None) => return Err(candle::Error::wrap(error)),
+            (Err(Fault::Missing), None) => {
+                bail!("{origin}: {name}: expected {expected:?}, found none")
+            }
+            (Err(Fault::Shape(found)), None) => {
+                bail!("{origin}: {name}: expected {expected:?}, found {found:?}")
+            }
         }
+        self.drawn.get_with_hints_dtype(s, name, h, dtype)
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
@@ -145,31 +166,6 @@ impl SimpleBackend for Beginning {
     }
 
     /// Whatever can be drawn is there; a checkpoint has only what it has.
-    fn contains_tensor(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.contains(name)
-    }
-}
-
-/// Notes what can't be had, and goes on with zeros.
-struct Check {
-    start: Start,
-    names: BTreeSet<String>,
-    faults: Faults,
-}
-
-impl SimpleBackend for Check {
-    fn get(&self, s: Shape, name: &str, _: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
-        if let Err(fault) = self.start.known(name, &s) {
-            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-            faults.push((name.into(), s.clone(), fault));
-        }
-        Tensor::zeros(s, dtype, dev)
-    }
-
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        bail!("{name}: a weight that may have to be drawn needs a shape")
-    }
-
     fn contains_tensor(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.contains(name)
     }

@@ -15,7 +15,8 @@ pub(crate) struct Ended {
 pub(crate) fn command(name: &str, cache: &Path) -> Command {
     let test = std::env::current_exe().unwrap(); // target/PROFILE/deps/…
     let program = test.parent().unwrap().with_file_name("examples").join(name);
-    assert!(program.exists(), "{} is not built: run cargo test --workspace", program.display());
+    let remedy = "add --examples to cargo test, or test the --workspace";
+    assert!(program.exists(), "{} is not built: {remedy}", program.display());
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).env("HF_HOME", cache).env("HF_ENDPOINT", "http://127.0.0.1:9");
     for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"] {

@@ -101,14 +101,7 @@ fn a_full_disk_is_5() {
         ("segment coffee.jpg --size 64 --out out", "out"),
     ] {
         let before = shop.files();
-        let mut words = program.split_whitespace();
-        let inner = shop.command(words.next().unwrap());
-        let mut shell = std::process::Command::new("sh");
-        shell
-            .args(["-c", "ulimit -f 8; trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(inner.get_program());
-        shell.args(words).current_dir(shop.at("")).stdin(Stdio::null());
-        let run = ended(shell.output().unwrap());
+        let run = shop.run_with_small_files(program, 4096);
         run.says(5, &[name]);
         let written = shop.files();
         for (path, content) in written {

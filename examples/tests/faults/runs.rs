@@ -1,11 +1,10 @@
 //! Training runs that lose their numbers, their disk or their lives, and what is there afterwards.
 
-use crate::program::ended;
 use crate::shop::Shop;
 use crate::training::picture;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// A small run of a classifier.
@@ -83,17 +82,8 @@ fn a_full_disk_is_5_and_the_last_checkpoint_stays() {
     let shop = shop();
     shop.run(LINE).says(0, &[]);
     fs::rename(shop.at("run"), shop.at("whole")).unwrap();
-    let mut words = LINE.split_whitespace();
-    let inner = shop.command(words.next().unwrap());
-    let limited = |bytes: u64| {
-        let mut shell = Command::new("sh");
-        let blocks = bytes / 512;
-        let script = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
-        shell.args(["-c", &script]).arg(inner.get_program()).args(LINE.split_whitespace().skip(1));
-        ended(shell.current_dir(shop.at("")).stdin(Stdio::null()).output().unwrap())
-    };
     let size = fs::metadata(shop.at("whole/last.safetensors")).unwrap().len();
-    limited(size / 2).says(5, &["last.safetensors"]);
+    shop.run_with_small_files(LINE, size / 2).says(5, &["last.safetensors"]);
     let left: Vec<_> = shop.files().into_keys().filter(|p| p.starts_with(shop.at("run"))).collect();
     for path in &left {
         let name = path.to_string_lossy();

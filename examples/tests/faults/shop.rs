@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// What there is under a name: a file's bytes, a link's target, or a word for anything else.
@@ -57,6 +57,17 @@ impl Shop {
         more: impl IntoIterator<Item = S>,
     ) -> Ended {
         ended(self.command(line).args(more).output().unwrap())
+    }
+
+    /// Runs a command that can write files of so many bytes, as on a disk with no room for more.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn run_with_small_files(&self, line: &str, bytes: u64) -> Ended {
+        let inner = self.command(line);
+        let blocks = bytes / 512;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"")]);
+        shell.arg(inner.get_program()).args(inner.get_args());
+        ended(shell.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap())
     }
 
     /// Runs a command that ends with this code, says all of these words, and leaves every file as

@@ -2,8 +2,8 @@
 
 use super::DataError;
 use crate::segmentation::{LabelMap, UNLABELLED};
-use std::fs;
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 /// The most pixels of a mask that is read.
@@ -15,7 +15,8 @@ const MOST_PIXELS: usize = 1 << 28;
 /// # Errors
 /// Another form, or a file that can't be read.
 pub fn read(path: &Path, reduce_zero_label: bool) -> Result<LabelMap, DataError> {
-    parse(path, &fs::read(path).map_err(DataError::io(path))?, reduce_zero_label)
+    let file = File::open(path).map_err(DataError::io(path))?;
+    labelled(path, BufReader::new(file), reduce_zero_label)
 }
 
 /// As [`read`], of a file's content; `path` is for messages only.
@@ -23,6 +24,14 @@ pub fn read(path: &Path, reduce_zero_label: bool) -> Result<LabelMap, DataError>
 /// # Errors
 /// Another form.
 pub fn parse(path: &Path, png: &[u8], reduce_zero_label: bool) -> Result<LabelMap, DataError> {
+    labelled(path, Cursor::new(png), reduce_zero_label)
+}
+
+fn labelled(
+    path: &Path,
+    png: impl BufRead + Seek,
+    reduce_zero_label: bool,
+) -> Result<LabelMap, DataError> {
     let map = decode(png).map_err(|problem| DataError::invalid(path, vec![problem]))?;
     if !reduce_zero_label {
         return Ok(map);
@@ -35,9 +44,9 @@ pub fn parse(path: &Path, png: &[u8], reduce_zero_label: bool) -> Result<LabelMa
     reduced.map_err(|error| DataError::invalid(path, vec![error.to_string()]))
 }
 
-fn decode(png: &[u8]) -> Result<LabelMap, String> {
+fn decode(png: impl BufRead + Seek) -> Result<LabelMap, String> {
     let damaged = |error: png::DecodingError| format!("not a mask: {error}");
-    let mut decoder = png::Decoder::new(Cursor::new(png));
+    let mut decoder = png::Decoder::new(png);
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(damaged)?;
     let (colour, depth) = reader.output_color_type();
@@ -67,7 +76,7 @@ mod tests {
         std::fs::write(&path, "no mask").unwrap();
         let error = read(&path, false).unwrap_err().to_string();
         assert!(error.contains("mask.png") && error.contains("not a mask"), "{error}");
-        let file = fs::File::create(&path).unwrap();
+        let file = File::create(&path).unwrap();
         let mut encoder = png::Encoder::new(file, 1, 1);
         encoder.set_color(png::ColorType::Rgb);
         encoder.write_header().unwrap().write_image_data(&[1, 2, 3]).unwrap();
