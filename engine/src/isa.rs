@@ -183,6 +183,9 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     /// The sum of all lanes.
     fn sum(self, vector: Self::F32) -> f32;
 
+    /// A bit for each lane, that of the first lane lowest: whether `a > b`, which a NaN never is.
+    fn above(self, a: Self::F32, b: Self::F32) -> u32;
+
     /// Splits the sequence `a` then `b` into its even and its odd elements.
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32);
 

@@ -3,6 +3,9 @@
 // Loops over registers count what they index several arrays with.
 #![allow(clippy::needless_range_loop)]
 
+mod above;
 pub mod depthwise;
 #[doc(hidden)]
 pub mod reference;
+
+pub use above::{above, above_on};

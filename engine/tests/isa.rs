@@ -119,6 +119,24 @@ impl Op for Bfloat16 {
     }
 }
 
+struct Above;
+
+impl Op for Above {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let numbers = [0.5, f32::NAN, -0.0, 2.0, f32::INFINITY, -3.0, f32::NEG_INFINITY];
+        for floor in [0.0, 0.5, f32::NAN, f32::NEG_INFINITY, f32::INFINITY] {
+            in_vectors(isa, &numbers, |vector, part| {
+                let bit = |(lane, &value): (usize, &f32)| u32::from(value > floor) << lane;
+                let expected: u32 = part.iter().enumerate().map(bit).sum();
+                assert_eq!(isa.above(vector, isa.splat(floor)), expected, "{} {floor}", I::NAME);
+            });
+        }
+    }
+}
+
 struct Prefetch;
 
 impl Op for Prefetch {
@@ -255,6 +273,11 @@ fn powers_of_two() {
 #[test]
 fn bfloat16_is_widened_exactly() {
     on_every_isa(|| Bfloat16);
+}
+
+#[test]
+fn comparisons_are_a_bit_for_each_lane() {
+    on_every_isa(|| Above);
 }
 
 #[test]

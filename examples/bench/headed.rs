@@ -20,12 +20,10 @@ pub(crate) fn headed<N: Headed + 'static>(
     // Weights that are the same every time.
     let drawn = |_| Ok(Seeded::new(1).var_builder(DType::F32, &Device::Cpu));
     let net = N::open(config, &Config::v2(1.0), checkpoint, &Device::Cpu, drawn)?;
-    let config = net.config().clone();
-    let answers = move |raw: &N::Raw, batch: &Batch| N::answers(&config, raw, batch).map(drop);
     if row.backend != Backend::Plan {
         let (batch, whole) = (batch(shape, input)?, row.postprocess);
         return Ok(Network::calls(move || match whole {
-            true => answers(&net.forward(&batch.pixels)?, &batch),
+            true => N::answers(net.config(), &net.forward(&batch.pixels)?, &batch).map(drop),
             false => net.forward(&batch.pixels).map(drop),
         }));
     }
@@ -37,7 +35,7 @@ pub(crate) fn headed<N: Headed + 'static>(
         return Network::of_plan(N::plan(&laid).engine().clone(), input);
     }
     let batch = batch(shape, input)?;
-    Ok(Network::calls(move || answers(&N::forward_laid(&laid, &batch.pixels, None)?, &batch)))
+    Ok(Network::calls(move || N::answers_laid(&laid, &batch).map(drop)))
 }
 
 fn batch(shape: &[usize; 4], input: Vec<f32>) -> Result<Batch> {

@@ -27,7 +27,14 @@ pub struct Plan {
 /// The layout of one shape, and memory to run in that no call holds now.
 struct Layout {
     plan: Arc<engine::plan::Plan>,
-    idle: Vec<Scratch>,
+    idle: Vec<Memory>,
+}
+
+/// What a run works in.
+struct Memory {
+    scratch: Scratch,
+    /// Where it writes to, if nobody took that away.
+    outputs: Option<Vec<Vec<f32>>>,
 }
 
 /// What a run is watched for.
@@ -115,6 +122,38 @@ impl Plan {
         self.tensors(x, Watch::Times(timings))
     }
 
+    /// Looks at all outputs, shape and values of each, where the plan has written them: in memory
+    /// that the next call uses again. Large outputs come sooner so than as tensors.
+    ///
+    /// # Errors
+    /// As [`Plan::forward`], and those of `look`.
+    pub fn forward_with<T>(
+        &self,
+        x: &Tensor,
+        look: impl FnOnce(&[(Vec<usize>, &[f32])]) -> Result<T>,
+    ) -> Result<T> {
+        with_values(x, |shape, input| {
+            let (plan, mut memory) = self.take(shape)?;
+            let outputs = match memory.outputs.take() {
+                Some(mut outputs) => {
+                    let slices = &mut slices(&mut outputs);
+                    plan.run(&mut memory.scratch, input, slices).map(|()| outputs)
+                }
+                None => plan.run_to_vecs(&mut memory.scratch, input),
+            };
+            let seen = match &outputs {
+                Ok(outputs) => {
+                    let values = outputs.iter().map(Vec::as_slice);
+                    look(&shapes(&plan).zip(values).collect::<Vec<_>>())
+                }
+                Err(error) => Err(Error::wrap(error.clone())),
+            };
+            memory.outputs = outputs.ok();
+            self.give_back(&plan, memory);
+            seen
+        })
+    }
+
     /// All outputs without candle's tensors: shape and values of each.
     ///
     /// # Errors
@@ -138,15 +177,7 @@ impl Plan {
     }
 
     fn tensors(&self, x: &Tensor, watch: Watch) -> Result<Vec<Tensor>> {
-        let (b, c, h, w) = x.dims4()?;
-        let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
-        let (storage, layout) = x.storage_and_layout();
-        let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
-            (&*storage, layout.contiguous_offsets())
-        else {
-            bail!("an input that could not be read as f32 in memory")
-        };
-        let outputs = self.outputs([b, c, h, w], &values[start..end], watch)?;
+        let outputs = with_values(x, |shape, input| self.outputs(shape, input, watch))?;
         outputs
             .into_iter()
             .map(|(shape, values)| Tensor::from_vec(values, shape, &Device::Cpu))
@@ -159,38 +190,45 @@ impl Plan {
         input: &[f32],
         watch: Watch,
     ) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
-        let (plan, scratch) = self.take(shape)?;
-        let mut scratch = match scratch {
-            Some(scratch) => scratch,
-            None => plan.scratch().map_err(Error::wrap)?,
-        };
+        let (plan, mut memory) = self.take(shape)?;
+        let scratch = &mut memory.scratch;
         let result = match watch {
-            Watch::Nothing => plan.run_to_vecs(&mut scratch, input),
+            Watch::Nothing => plan.run_to_vecs(scratch, input),
             watched => {
                 let mut outputs = zeros(&plan);
-                let slices = &mut outputs.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>();
+                let slices = &mut slices(&mut outputs);
                 match watched {
-                    Watch::Times(timings) => plan.run_timed(&mut scratch, input, slices, timings),
-                    Watch::Ranges(ranges) => plan.calibrate(&mut scratch, input, slices, ranges),
-                    Watch::Nothing => plan.run(&mut scratch, input, slices),
+                    Watch::Times(timings) => plan.run_timed(scratch, input, slices, timings),
+                    Watch::Ranges(ranges) => plan.calibrate(scratch, input, slices, ranges),
+                    Watch::Nothing => plan.run(scratch, input, slices),
                 }
                 .map(|()| outputs)
             }
         };
-        self.give_back(&plan, scratch);
+        self.give_back(&plan, memory);
         Ok(shapes(&plan).zip(result.map_err(Error::wrap)?).collect())
     }
 
     /// Keeps the memory for the next run, unless the layout was dropped meanwhile.
-    fn give_back(&self, plan: &Arc<engine::plan::Plan>, scratch: Scratch) {
+    fn give_back(&self, plan: &Arc<engine::plan::Plan>, memory: Memory) {
         let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layout) = layouts.iter_mut().find(|layout| Arc::ptr_eq(&layout.plan, plan)) {
-            layout.idle.push(scratch);
+            layout.idle.push(memory);
         }
     }
 
-    /// The layout of a shape, and memory that nobody else uses, if there is some.
-    fn take(&self, shape: [usize; 4]) -> Result<(Arc<engine::plan::Plan>, Option<Scratch>)> {
+    /// The layout of a shape, and memory that nobody else uses.
+    fn take(&self, shape: [usize; 4]) -> Result<(Arc<engine::plan::Plan>, Memory)> {
+        let (plan, idle) = self.layout(shape)?;
+        let memory = match idle {
+            Some(memory) => memory,
+            None => Memory { scratch: plan.scratch().map_err(Error::wrap)?, outputs: None },
+        };
+        Ok((plan, memory))
+    }
+
+    /// The layout of a shape, and memory of it if some lies idle.
+    fn layout(&self, shape: [usize; 4]) -> Result<(Arc<engine::plan::Plan>, Option<Memory>)> {
         let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
         let known = layouts.iter().position(|layout| layout.plan.input_shape() == shape);
         let mut layout = match known.and_then(|place| layouts.remove(place)) {
@@ -210,6 +248,19 @@ impl Plan {
     }
 }
 
+/// Calls `run` with the shape and the values of a tensor.
+fn with_values<T>(x: &Tensor, run: impl FnOnce([usize; 4], &[f32]) -> Result<T>) -> Result<T> {
+    let (b, c, h, w) = x.dims4()?;
+    let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
+        (&*storage, layout.contiguous_offsets())
+    else {
+        bail!("an input that could not be read as f32 in memory")
+    };
+    run([b, c, h, w], &values[start..end])
+}
+
 fn first(outputs: Vec<Tensor>) -> Result<Tensor> {
     let first = outputs.into_iter().next();
     first.ok_or_else(|| Error::Msg("a plan without outputs".into()))
@@ -226,6 +277,10 @@ fn shapes(plan: &engine::plan::Plan) -> impl Iterator<Item = Vec<usize>> {
         dims
     };
     plan.output_shapes().iter().zip(plan.network().output_vectors()).map(dims)
+}
+
+fn slices(outputs: &mut [Vec<f32>]) -> Vec<&mut [f32]> {
+    outputs.iter_mut().map(Vec::as_mut_slice).collect()
 }
 
 /// Room for each output.

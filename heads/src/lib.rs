@@ -46,6 +46,7 @@ mod layers;
 pub mod nms;
 mod norms;
 pub mod placement;
+mod rank;
 pub mod retinanet;
 mod seeded;
 pub mod segmentation;

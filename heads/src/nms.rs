@@ -25,25 +25,38 @@ use std::collections::HashMap;
 /// assert_eq!(nms(&[cat, better, dog], 0.5, 100), [1, 2]);
 /// ```
 pub fn nms(candidates: &[Detection], iou_threshold: f64, most: usize) -> Vec<usize> {
-    let mut survivors = Vec::new();
-    let mut of_class: HashMap<u32, Vec<(BBox, f32)>> = HashMap::new();
+    let mut survivors = Survivors::new(iou_threshold);
+    let mut admit = |&i: &usize| survivors.admit(candidates[i].class_id, candidates[i].bbox);
     // Best first, so that whoever falls after `most` survivors need not be compared at all.
-    for i in best_first(candidates) {
-        if survivors.len() >= most {
-            break;
-        }
-        let Detection { bbox, class_id, .. } = candidates[i];
-        let size = area(bbox);
-        let better = of_class.entry(class_id).or_default();
-        let overlaps = |&(other, other_size): &(BBox, f32)| {
-            f64::from(iou_of(other, other_size, bbox, size)) > iou_threshold
-        };
-        if !better.iter().any(overlaps) {
-            better.push((bbox, size));
-            survivors.push(i);
-        }
+    let order = best_first(candidates).into_iter();
+    order.filter(|i| admit(i)).take(most).collect()
+}
+
+/// Those that survived so far, by class.
+pub(crate) struct Survivors {
+    iou_threshold: f64,
+    /// With their areas.
+    of_class: HashMap<u32, Vec<(BBox, f32)>>,
+}
+
+impl Survivors {
+    pub(crate) fn new(iou_threshold: f64) -> Self {
+        Self { iou_threshold, of_class: HashMap::new() }
     }
-    survivors
+
+    /// Whether a box that is no better than those before it survives them.
+    pub(crate) fn admit(&mut self, class: u32, bbox: BBox) -> bool {
+        let size = area(bbox);
+        let better = self.of_class.entry(class).or_default();
+        let overlaps = |&(other, other_size): &(BBox, f32)| {
+            f64::from(iou_of(other, other_size, bbox, size)) > self.iou_threshold
+        };
+        let survives = !better.iter().any(overlaps);
+        if survives {
+            better.push((bbox, size));
+        }
+        survives
+    }
 }
 
 fn best_first(candidates: &[Detection]) -> Vec<usize> {

@@ -213,6 +213,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn above(self, a: __m256, b: __m256) -> u32 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)).cast_unsigned() }
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: __m256, b: __m256) -> (__m256, __m256) {
         // SAFETY: the token proves AVX2.
         unsafe {

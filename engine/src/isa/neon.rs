@@ -148,6 +148,13 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn above(self, a: float32x4_t, b: float32x4_t) -> u32 {
+        let bits = [1, 2, 4, 8];
+        // SAFETY: the token proves NEON; `bits` has four elements.
+        unsafe { vaddvq_u32(vandq_u32(vcgtq_f32(a, b), vld1q_u32(bits.as_ptr()))) }
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
         // SAFETY: the token proves NEON.
         unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }

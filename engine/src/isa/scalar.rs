@@ -122,6 +122,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn above(self, a: Self::F32, b: Self::F32) -> u32 {
+        (0..LANES).fold(0, |bits, lane| bits | u32::from(a[lane] > b[lane]) << lane)
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32) {
         ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
     }

@@ -142,6 +142,11 @@ impl Isa for Wasm {
     }
 
     #[inline(always)]
+    fn above(self, a: v128, b: v128) -> u32 {
+        u32::from(i32x4_bitmask(f32x4_gt(a, b)))
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: v128, b: v128) -> (v128, v128) {
         (i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b))
     }

@@ -70,6 +70,10 @@ impl Network for DeepLabV3 {
         }
     }
 
+    fn answers_laid(laid: &DeepLabV3Plan, batch: &Batch) -> Result<Vec<LabelMap>> {
+        laid.segment_batch(batch)
+    }
+
     fn answers(config: &DeepLabV3Config, raw: &Tensor, batch: &Batch) -> Result<Vec<LabelMap>> {
         config.label_maps(raw, batch)
     }

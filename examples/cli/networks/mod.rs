@@ -85,7 +85,13 @@ pub trait Network: Sized {
         timings: Option<&mut Timings>,
     ) -> Result<Self::Raw>;
 
-    /// What is in each picture of a batch.
+    /// What is in each picture of a batch, by a plan.
+    ///
+    /// # Errors
+    /// An input that it can't take, weights that give no numbers.
+    fn answers_laid(laid: &Self::Laid, batch: &Batch) -> Result<Vec<Self::Answer>>;
+
+    /// The same from raw outputs.
     ///
     /// # Errors
     /// Raw outputs of something else, or such that are no numbers.

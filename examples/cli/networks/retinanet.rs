@@ -70,6 +70,10 @@ impl Network for RetinaNet {
         }
     }
 
+    fn answers_laid(laid: &DetectorPlan, batch: &Batch) -> Result<Vec<Detections>> {
+        laid.detect_batch(batch)
+    }
+
     fn answers(
         config: &RetinaNetConfig,
         raw: &RawOutputs,

@@ -69,6 +69,10 @@ impl Network for SemanticFpn {
         }
     }
 
+    fn answers_laid(laid: &SegmenterPlan, batch: &Batch) -> Result<Vec<LabelMap>> {
+        laid.segment_batch(batch)
+    }
+
     fn answers(config: &SemanticFpnConfig, raw: &Tensor, batch: &Batch) -> Result<Vec<LabelMap>> {
         config.label_maps(raw, batch)
     }

@@ -70,6 +70,10 @@ impl Network for YoloV3 {
         }
     }
 
+    fn answers_laid(laid: &YoloV3Plan, batch: &Batch) -> Result<Vec<Detections>> {
+        laid.detect_batch(batch)
+    }
+
     fn answers(config: &YoloV3Config, raw: &Vec<Tensor>, batch: &Batch) -> Result<Vec<Detections>> {
         config.detections(raw, batch)
     }

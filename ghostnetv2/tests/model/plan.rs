@@ -115,6 +115,42 @@ proptest! {
 }
 
 #[test]
+fn outputs_that_are_looked_at_in_place_are_those_of_each_call() -> Result<()> {
+    let vb = Formula::default().var_builder();
+    let pyramid = Pyramid::new(&Config::v2(0.5), Taps::StageEnds, &Level::ALL, vb)?;
+    let plan = pyramid.plan(&[1, 3, 64, 64], &PlanOptions::default().with_threads(2))?;
+    let seen = |x: &Tensor| {
+        plan.forward_with(x, |outputs| {
+            // Another call meanwhile, which must not write to the same memory.
+            plan.forward_with(&x.neg()?, |others| {
+                let apart = |a: &[f32], b: &[f32]| a.is_empty() || a.as_ptr() != b.as_ptr();
+                assert!(others.iter().zip(outputs).all(|(a, b)| apart(a.1, b.1)));
+                Ok(())
+            })?;
+            let copy = |(shape, values): &(Vec<usize>, &[f32])| {
+                Tensor::from_slice(values, shape.as_slice(), &Device::Cpu)
+            };
+            outputs.iter().map(copy).collect::<Result<Vec<_>>>()
+        })
+    };
+    for name in ["a", "b", "c"] {
+        // Sizes in turn, and no pictures at all.
+        for shape in [(1, 3, 64, 64), (2, 3, 33, 70), (0, 3, 64, 64)] {
+            let x = plain(name, shape)?;
+            for (map, expected) in seen(&x)?.iter().zip(plan.forward_all(&x)?) {
+                assert_eq!(difference(&expected, map)?.0, 0.0);
+            }
+        }
+    }
+    let x = plain("d", (1, 3, 64, 64))?;
+    let refused = plan.forward_with(&x, |_| -> Result<()> { candle::bail!("no") });
+    assert!(refused.unwrap_err().to_string().starts_with("no"));
+    assert!(plan.forward_with(&plain("e", (1, 4, 64, 64))?, |_| Ok(())).is_err());
+    assert_eq!(seen(&x)?.len(), Level::ALL.len());
+    Ok(())
+}
+
+#[test]
 fn the_same_bits_for_any_number_of_threads_and_any_batch_mates() -> Result<()> {
     let net = GhostNet::new(&Config::v2(1.0), 100, Formula::default().var_builder())?;
     let x = plain("input", (5, 3, 101, 75))?;

@@ -11,19 +11,33 @@ impl RetinaNetConfig {
     /// # Errors
     /// Outputs of another batch, or of other anchors.
     pub fn detections(&self, raw: &RawOutputs, batch: &Batch) -> Result<Vec<Detections>> {
-        let levels = self.anchors.levels(batch.size()?, &raw.cells()?)?;
         let (logits, deltas) = (in_memory(&raw.logits)?, in_memory(&raw.deltas)?);
         let logits: Vec<_> = logits.iter().map(Tensor::storage_and_layout).collect();
         let deltas: Vec<_> = deltas.iter().map(Tensor::storage_and_layout).collect();
+        let levels = logits.iter().zip(&deltas).map(|(logits, deltas)| {
+            let (logits, deltas) = (values(&logits.0, logits.1)?, values(&deltas.0, deltas.1)?);
+            Ok(LevelOutputs { logits, deltas })
+        });
+        self.detections_of(&levels.collect::<Result<Vec<_>>>()?, &raw.cells()?, batch)
+    }
+
+    /// The same from plain memory: of each level what all pictures have there, one after another,
+    /// and rows and columns of its map.
+    pub(super) fn detections_of(
+        &self,
+        levels: &[LevelOutputs],
+        cells: &[(usize, usize)],
+        batch: &Batch,
+    ) -> Result<Vec<Detections>> {
+        let anchors = self.anchors.levels(batch.size()?, cells)?;
         let pictures = batch.placements.len().max(1);
         let of_picture = |(i, placement)| {
-            let outputs = logits.iter().zip(&deltas).map(|(logits, deltas)| {
-                let logits = share(values(&logits.0, logits.1)?, i, pictures);
-                let deltas = share(values(&deltas.0, deltas.1)?, i, pictures);
-                Ok(LevelOutputs { logits, deltas })
+            let outputs = levels.iter().map(|level| LevelOutputs {
+                logits: share(level.logits, i, pictures),
+                deltas: share(level.deltas, i, pictures),
             });
-            let outputs = outputs.collect::<Result<Vec<_>>>()?;
-            self.postprocess.run(&outputs, &levels, self.coder, placement)
+            let outputs: Vec<_> = outputs.collect();
+            self.postprocess.run(&outputs, &anchors, self.coder, placement)
         };
         batch.placements.iter().enumerate().map(of_picture).collect()
     }

@@ -8,6 +8,7 @@
 //! # Source
 //! Focal Loss for Dense Object Detection (arXiv 1708.02002).
 
+mod candidates;
 mod config;
 mod detections;
 mod focal;

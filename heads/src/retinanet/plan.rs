@@ -1,6 +1,6 @@
 //! A detector laid out for inference on a CPU.
 
-use super::{RawOutputs, RetinaNetConfig};
+use super::{LevelOutputs, RawOutputs, RetinaNetConfig};
 use crate::boxes::Detections;
 use crate::placement::Batch;
 use candle::{Result, Tensor};
@@ -57,7 +57,17 @@ impl DetectorPlan {
         if batch.placements.is_empty() {
             return Ok(Vec::new());
         }
-        self.config.detections(&self.forward(&batch.pixels)?, batch)
+        self.plan.forward_with(&batch.pixels, |outputs| {
+            let (logits, deltas) = outputs.split_at(outputs.len() / 2);
+            let pairs = logits.iter().zip(deltas);
+            let levels = pairs.map(|(&(_, logits), &(_, deltas))| LevelOutputs { logits, deltas });
+            let cells = logits.iter().map(|(shape, _)| (shape[2], shape[3]));
+            self.config.detections_of(
+                &levels.collect::<Vec<_>>(),
+                &cells.collect::<Vec<_>>(),
+                batch,
+            )
+        })
     }
 }
 

@@ -1,14 +1,13 @@
 //! From raw outputs to detections, on plain slices.
 
+use super::candidates;
 use crate::anchors::LevelAnchors;
 use crate::boxes::{BBox, Detection, Detections};
 use crate::coder::BoxCoder;
-use crate::nms::nms;
+use crate::nms::Survivors;
 use crate::placement::Placement;
+use crate::rank::Rank;
 use candle::{Result, bail};
-
-/// Logits that are looked at together: most of them hold no candidate at all.
-const GLANCE: usize = 64;
 
 /// From scores to detections.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,66 +55,55 @@ impl PostProcess {
         if outputs.len() != levels.len() {
             bail!("outputs of {} levels: expected {}", outputs.len(), levels.len())
         }
-        let mut found = Vec::new();
-        for (outputs, level) in outputs.iter().zip(levels) {
-            let classes = classes(outputs, level)?;
+        let logits: usize = outputs.iter().map(|outputs| outputs.logits.len()).sum();
+        if u32::try_from(logits).is_err() {
+            bail!("{logits} logits of one picture: expected less than 2^32")
+        }
+        let found = self.scored(outputs, levels)?;
+        let mut order: Vec<_> =
+            found.iter().zip(0..).map(|(found, i)| Rank::new(found.score, i)).collect();
+        order.sort_unstable();
+        let mut survivors = Survivors::new(self.iou_threshold);
+        let mut detections = Vec::new();
+        // Only those that are looked at become boxes: the rest fall whatever they are.
+        for rank in order {
+            if detections.len() >= self.detections {
+                break;
+            }
+            let Scored { score, level, cell, anchor, class_id } = found[rank.tie() as usize];
+            let (deltas, level) = (outputs[level].deltas, &levels[level]);
+            let Some(base) = level.get(cell, anchor) else { continue };
             let cells = level.cells().0 * level.cells().1;
-            for Candidate { logit, position } in self.best(outputs.logits, cells) {
-                let score = 1.0 / (1.0 + (-logit).exp());
-                if score <= self.score_threshold {
-                    break; // so are all that follow
-                }
-                let (cell, channel) = (position % cells, position / cells);
-                let (anchor, class) = (channel / classes, channel % classes);
-                let Some(base) = level.get(cell, anchor) else { continue };
-                let delta = |i: usize| outputs.deltas[(anchor * 4 + i) * cells + cell];
-                let bbox = coder.decode([delta(0), delta(1), delta(2), delta(3)], base);
-                if let Some(bbox) = self.clipped(bbox, placement) {
-                    found.push(Detection { bbox, class_id: class as u32, score });
-                }
+            let delta = [0, 1, 2, 3].map(|i| deltas[(anchor * 4 + i) * cells + cell]);
+            let Some(bbox) = self.clipped(coder.decode(delta, base), placement) else { continue };
+            if survivors.admit(class_id, bbox) {
+                detections.push(Detection { bbox: placement.to_picture(bbox), class_id, score });
             }
         }
-        let survivors = nms(&found, self.iou_threshold, self.detections).into_iter();
-        let to_picture = |i: usize| {
-            let detection = found[i];
-            Detection { bbox: placement.to_picture(detection.bbox), ..detection }
-        };
-        Ok(survivors.map(to_picture).collect())
+        Ok(detections.into_iter().collect())
     }
 
-    /// The highest logits that may be above the threshold, best first.
-    fn best(&self, logits: &[f32], cells: usize) -> Vec<Candidate> {
-        if self.candidates == 0 {
-            return Vec::new();
-        }
+    /// The candidates of all levels whose scores are above the threshold, level by level, there the
+    /// best first.
+    fn scored(&self, outputs: &[LevelOutputs], levels: &[LevelAnchors]) -> Result<Vec<Scored>> {
         // A bit too low, for the exact score decides in the end.
         let threshold = f64::from(self.score_threshold);
-        let mut floor = ((threshold / (1.0 - threshold)).ln() - 1e-3) as f32;
-        let channels = logits.len() / cells.max(1);
-        // Equal logits by cell, then by anchor and class.
-        let order = |a: &Candidate, b: &Candidate| {
-            let place = |c: &Candidate| (c.position % cells) * channels + c.position / cells;
-            b.logit.total_cmp(&a.logit).then_with(|| place(a).cmp(&place(b)))
-        };
-        let mut best: Vec<Candidate> = Vec::new();
-        for (glance, values) in logits.chunks(GLANCE).enumerate() {
-            if !values.iter().fold(false, |any, &value| any | (value > floor)) {
-                continue;
-            }
-            for (i, &value) in values.iter().enumerate().filter(|&(_, &value)| value > floor) {
-                // Adding zero makes both zeros one.
-                best.push(Candidate { logit: value + 0.0, position: glance * GLANCE + i });
-            }
-            if best.len() / 4 > self.candidates {
-                best.select_nth_unstable_by(self.candidates - 1, order);
-                best.truncate(self.candidates);
-                // Its equals may still come before it.
-                floor = best[self.candidates - 1].logit.next_down();
-            }
+        let floor = ((threshold / (1.0 - threshold)).ln() - 1e-3) as f32;
+        let mut found = Vec::new();
+        for (number, (outputs, level)) in outputs.iter().zip(levels).enumerate() {
+            let classes = classes(outputs, level)?;
+            let cells = level.cells().0 * level.cells().1;
+            let best = candidates::best(outputs.logits, cells, floor, self.candidates);
+            let scored = best.into_iter().map(|candidate| Scored {
+                score: 1.0 / (1.0 + (-candidate.logit).exp()),
+                level: number,
+                cell: candidate.cell,
+                anchor: candidate.channel / classes,
+                class_id: (candidate.channel % classes) as u32,
+            });
+            found.extend(scored.take_while(|scored| scored.score > self.score_threshold));
         }
-        best.sort_unstable_by(order);
-        best.truncate(self.candidates);
-        best
+        Ok(found)
     }
 
     fn clipped(&self, bbox: BBox, placement: &Placement) -> Option<BBox> {
@@ -130,11 +118,14 @@ impl PostProcess {
     }
 }
 
+/// A class of an anchor, by its score.
 #[derive(Clone, Copy)]
-struct Candidate {
-    logit: f32,
-    /// In the logits as they lie.
-    position: usize,
+struct Scored {
+    score: f32,
+    level: usize,
+    cell: usize,
+    anchor: usize,
+    class_id: u32,
 }
 
 /// How many classes a level's outputs tell of.
