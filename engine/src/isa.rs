@@ -189,6 +189,9 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     /// Splits the sequence `a` then `b` into its even and its odd elements.
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32);
 
+    /// The first halves of `a` and of `b`, and their second halves.
+    fn halves(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32);
+
     /// The same value in every lane.
     fn splat_i32(self, value: i32) -> Self::I32;
 

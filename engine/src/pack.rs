@@ -228,9 +228,14 @@ impl Filters {
         PlanError::expect_len("bias of depthwise filters", channels, bias.len())?;
         let lanes = isa.lanes();
         let padded = channels.div_ceil(lanes) * lanes;
-        let bias = store.keep(padded, |to| to[..channels].copy_from_slice(bias))?;
+        // Half a vector of channels is there twice, for two pixels side by side.
+        let copies = if 2 * channels == lanes { 2 } else { 1 };
+        let bias = store.keep(padded, |to| {
+            to.chunks_exact_mut(channels).take(copies).for_each(|to| to.copy_from_slice(bias));
+        })?;
         let weights = store.keep(padded * taps, |to| {
-            for (channel, filter) in weights.chunks_exact(taps).enumerate() {
+            let filters = weights.chunks_exact(taps).cycle().take(copies * channels);
+            for (channel, filter) in filters.enumerate() {
                 let start = channel / lanes * taps * lanes + channel % lanes;
                 for (value, to) in filter.iter().zip(to[start..].iter_mut().step_by(lanes)) {
                     *to = *value;

@@ -167,6 +167,22 @@ impl Op for Deinterleave {
     }
 }
 
+struct Halves;
+
+impl Op for Halves {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let values = ramp(1.0);
+        let (a, b) = values[..2 * I::LANES].split_at(I::LANES);
+        let (first, second) = isa.halves(vector(isa, a), vector(isa, b));
+        let half = I::LANES / 2;
+        assert_eq!(lanes(isa, first), [&a[..half], &b[..half]].concat(), "{}", I::NAME);
+        assert_eq!(lanes(isa, second), [&a[half..], &b[half..]].concat(), "{}", I::NAME);
+    }
+}
+
 struct Partial;
 
 impl Op for Partial {
@@ -288,6 +304,11 @@ fn prefetches_of_any_address_are_harmless() {
 #[test]
 fn deinterleave() {
     on_every_isa(|| Deinterleave);
+}
+
+#[test]
+fn halves() {
+    on_every_isa(|| Halves);
 }
 
 #[test]

@@ -231,6 +231,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn halves(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        // SAFETY: the token proves AVX2.
+        unsafe { (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b)) }
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> __m256i {
         // SAFETY: the token proves AVX2.
         unsafe { _mm256_set1_epi32(value) }

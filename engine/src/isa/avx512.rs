@@ -233,6 +233,12 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn halves(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b)) }
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> __m512i {
         // SAFETY: the token proves AVX-512 F.
         unsafe { _mm512_set1_epi32(value) }

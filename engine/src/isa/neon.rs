@@ -161,6 +161,15 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn halves(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+        // SAFETY: the token proves NEON.
+        unsafe {
+            let first = vcombine_f32(vget_low_f32(a), vget_low_f32(b));
+            (first, vcombine_f32(vget_high_f32(a), vget_high_f32(b)))
+        }
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> int32x4_t {
         // SAFETY: the token proves NEON.
         unsafe { vdupq_n_s32(value) }

@@ -132,6 +132,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn halves(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32) {
+        ([a[0], a[1], b[0], b[1]], [a[2], a[3], b[2], b[3]])
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> Self::I32 {
         [value; LANES]
     }

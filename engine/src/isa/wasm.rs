@@ -152,6 +152,11 @@ impl Isa for Wasm {
     }
 
     #[inline(always)]
+    fn halves(self, a: v128, b: v128) -> (v128, v128) {
+        (i64x2_shuffle::<0, 2>(a, b), i64x2_shuffle::<1, 3>(a, b))
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> v128 {
         i32x4_splat(value)
     }

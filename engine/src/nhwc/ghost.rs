@@ -7,14 +7,17 @@
 //! The primary features go to a [`Band`] and are read there while they are in the cache; what is
 //! stored is final. A task computes some rows of all panels, or all rows of some panels. A large
 //! output that only a strided depthwise convolution reads passes through a second band.
+//!
+//! Primary features of half a vector, as the first modules have on AVX-512, lie closely in the
+//! band, and the cheap convolution computes two pixels in a vector.
 
 use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{Filter, Joined, Merge, Plain, Row, dilated_rows_under, rows_under};
-use super::gemm::{Dense, Gemm, Panel, Pixels, Target};
-use crate::isa::{Isa, Op};
+use super::depthwise::{Filter, Joined, Merge, Pairs, Plain, Row, dilated_rows_under, rows_under};
+use super::gemm::{Dense, Gemm, Panel, Pixels, Target, Weights};
+use crate::isa::{Isa, MAX_LANES, Op};
 
 /// The shortcut or the gate of a ghost module.
 #[derive(Clone, Copy)]
@@ -64,9 +67,9 @@ pub(crate) struct Ghost<'a> {
 }
 
 /// Elements of scratch for bands of at most `columns` columns; the cheap kernel reaches over
-/// `reach` rows and columns.
+/// `reach` rows and columns. The last pair of pixels in a band may reach one pixel farther.
 pub(crate) fn scratch_len((height, width): (usize, usize), reach: usize, columns: usize) -> usize {
-    band::scratch_len(height, reach, (width + reach - 1) * columns)
+    band::scratch_len(height, reach, (width + reach - 1) * columns) + MAX_LANES
 }
 
 /// Elements of scratch for the band of [`Then`].
@@ -89,7 +92,11 @@ impl Op for Ghost<'_> {
         else {
             return;
         };
-        let ld = last_column - column + last.vectors * I::LANES;
+        let ld = if self.in_pairs::<I>() {
+            I::LANES / 2
+        } else {
+            last_column - column + last.vectors * I::LANES
+        };
         let (height, width) = self.size;
         let padding = self.padding();
         let row_len = (width + 2 * padding) * ld;
@@ -140,6 +147,20 @@ impl Ghost<'_> {
             None => oy..oy + 1,
             Some(then) => then.under(oy, self.size.0).0,
         }
+    }
+
+    /// Whether two pixels fit into a vector: primary features of half a vector, and as many cheap
+    /// ones, whose padding takes what the last pixel of a row, stored as a whole vector, has too
+    /// many: zeros, as long as the activation keeps them.
+    #[inline(always)]
+    fn in_pairs<I: Isa>(&self) -> bool {
+        let (_, primary, channels) = self.channels;
+        let halves = 2 * primary == I::LANES && channels == I::LANES;
+        let keeps_zeros = matches!(self.activation, Activation::Identity | Activation::Relu);
+        let joins = matches!(self.join, Join::None | Join::Add(_));
+        let [(_, panel)] = self.panels else { return false };
+        let floats = matches!(panel.weights, Weights::F32(_) | Weights::Bf16(_));
+        halves && keeps_zeros && joins && floats && self.dilation == 1 && self.padding() > 0
     }
 
     /// Zeros on each side of the primary features.
@@ -204,6 +225,26 @@ impl Ghost<'_> {
         let (_, taps) = dilated_rows_under(oy, (kernel, apart), 1, padding, height);
         let top = oy + taps.0 * apart - padding;
         let pixel = oy * width;
+        if self.in_pairs::<I>() {
+            let add = match self.join {
+                Join::Add(add) => add.wrapping_add(pixel * channels),
+                _ => std::ptr::null(),
+            };
+            let row = Row {
+                // From a pair to the next are two pixels.
+                filter: Filter { stride: 2, ..self.cheap },
+                x: band.row(top),
+                row_len: band.row_len(),
+                ld: band.ld,
+                taps,
+                vectors: (0, 1),
+                width: width.div_ceil(2),
+                activation: self.activation,
+                target: Pairs { y, ld: y_ld, width, from: band.pixel(oy), add },
+            };
+            isa.run(row);
+            return;
+        }
         // SAFETY: as the caller's; gate tables have an entry for each row and column.
         let merge = unsafe {
             match self.join {

@@ -91,6 +91,25 @@ fn every_kernel_and_width() {
     }
 }
 
+/// Half a vector of primary features, which go in pairs of pixels.
+#[test]
+fn half_a_vector() {
+    for primary in [2, 4, 8] {
+        for (kernel, dilation) in [(1, 1), (3, 1), (5, 1), (3, 2)] {
+            for kind in [Kind::None, Kind::Add, Kind::Gate] {
+                for activation in [Activation::Identity, Activation::Relu, Activation::Sigmoid] {
+                    let case = Case { input: 5, primary, channels: 2 * primary, kernel, ..PLAIN };
+                    for size in [(1, 1), (3, 2), (4, 7), (9, 33)] {
+                        Case { dilation, kind, activation, ..case }.check(size);
+                    }
+                }
+            }
+        }
+        // Many fillings of the band.
+        Case { primary, channels: 2 * primary, kind: Kind::Add, ..PLAIN }.check((200, 151));
+    }
+}
+
 /// Several panels, scaled weights, and enough work for several threads.
 #[test]
 fn wide_modules() {

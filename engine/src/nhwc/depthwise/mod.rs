@@ -11,7 +11,7 @@ use crate::isa::{Isa, Op};
 
 pub(crate) use row::{Filter, Row, dilated_rows_under, rows_under};
 use row::{Partial, PartialRow};
-pub(crate) use target::{Joined, Merge, Plain};
+pub(crate) use target::{Joined, Merge, Pairs, Plain};
 
 /// A map, or some rows and vectors of channels of one.
 pub(crate) struct Depthwise {

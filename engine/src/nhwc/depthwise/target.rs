@@ -69,6 +69,20 @@ pub(crate) struct Joined {
     pub(crate) merge: Merge,
 }
 
+/// As [`Joined`], of pixels in pairs: primary features of half a vector, which lie one pixel behind
+/// the other in the band, and as many cheap ones. An output is a pair of pixels, the lanes of the
+/// second behind those of the first, and each pixel of `y` is a whole vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs {
+    pub(crate) y: *mut f32,
+    pub(crate) ld: usize,
+    /// Pixels of the row; the last pair of an odd number is of one.
+    pub(crate) width: usize,
+    pub(crate) from: *const f32,
+    /// The shortcut at the row's first pixel, of whole vectors, or null.
+    pub(crate) add: *const f32,
+}
+
 impl RowTarget for Plain {
     const STRIDED: bool = true;
 
@@ -126,6 +140,49 @@ impl RowTarget for Joined {
                 let sums = *sums; // a copy, so that those of whole vectors stay in registers
                 self.merge(isa, &sums, (y, from), band_ld, (c, first), (lanes, cheap));
             }
+        }
+    }
+}
+
+impl RowTarget for Pairs {
+    const STRIDED: bool = true;
+
+    #[inline(always)]
+    unsafe fn store<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        sums: &[I::F32; N],
+        _: (usize, usize),
+        band_ld: usize,
+        first: usize,
+    ) {
+        for (n, sum) in sums.iter().enumerate() {
+            let pixel = 2 * (first + n);
+            // SAFETY: the caller vouches for these pixels, and the band for one more.
+            unsafe {
+                let pair = isa.halves(isa.load(self.from.add(pixel * band_ld)), *sum);
+                self.pixel(isa, pixel, pair.0);
+                if pixel + 1 < self.width {
+                    self.pixel(isa, pixel + 1, pair.1);
+                }
+            }
+        }
+    }
+}
+
+impl Pairs {
+    /// Adds the shortcut to the features of a pixel and stores them.
+    ///
+    /// # Safety
+    /// The shortcut and `y` must have this pixel.
+    #[inline(always)]
+    unsafe fn pixel<I: Isa>(&self, isa: I, pixel: usize, mut features: I::F32) {
+        // SAFETY: as the caller's.
+        unsafe {
+            if !self.add.is_null() {
+                features = isa.add(features, isa.load(self.add.add(pixel * I::LANES)));
+            }
+            isa.store(self.y.add(pixel * self.ld), features);
         }
     }
 }
