@@ -52,7 +52,7 @@ pub(crate) struct CocoArgs {
     /// Let detections be of another category than their objects
     #[arg(long)]
     without_categories: bool,
-    /// Also say the average precision of each category
+    /// Also say the average precision of each category, and that at an overlap of one half
     #[arg(long)]
     by_category: bool,
     #[command(flatten)]
@@ -280,18 +280,27 @@ impl Report {
             let category = truth.categories.iter().find(|category| category.id == number);
             category.map_or("?", |category| category.name.as_str())
         };
-        let categories = if self.by_category { evaluation.by_category() } else { Vec::new() };
-        let text = match self.format {
-            ReportFormat::Text => {
-                let line = |&(number, ap): &(u64, f64)| format!("{:24}: {ap:.3}\n", name(number));
-                format!("{summary}{}", categories.iter().map(line).collect::<String>())
+        let categories =
+            self.by_category.then(|| (evaluation.by_category(), evaluation.by_category_at_50()));
+        let text = match (self.format, categories) {
+            (ReportFormat::Text, None) => summary.to_string(),
+            (ReportFormat::Text, Some((all, half))) => {
+                let line = |(&(number, ap), (_, at_50)): (&(u64, f64), &(u64, f64))| {
+                    format!("{:24}: {ap:.3}  {at_50:.3}\n", name(number))
+                };
+                let lines: String = all.iter().zip(&half).map(line).collect();
+                format!("{summary}{:24}  AP     AP50\n{lines}", "")
             }
-            ReportFormat::Json => {
+            (ReportFormat::Json, categories) => {
                 let mut object = json!(summary);
-                if self.by_category {
-                    let each =
-                        categories.iter().map(|&(number, ap)| (name(number).to_owned(), json!(ap)));
-                    object["by_category"] = Value::Object(each.collect::<Map<_, _>>());
+                if let Some((all, half)) = categories {
+                    let named = |scores: Vec<(u64, f64)>| {
+                        let each =
+                            scores.into_iter().map(|(id, ap)| (name(id).to_owned(), json!(ap)));
+                        Value::Object(each.collect::<Map<_, _>>())
+                    };
+                    object["by_category"] = named(all);
+                    object["by_category_50"] = named(half);
                 }
                 format!("{object}\n")
             }

@@ -42,6 +42,10 @@ fn cocos_twelve_numbers_are_pycocotools() {
         assert!(off.abs() < 1e-9, "{name}");
     }
     assert_eq!(found["by_category"].as_object().unwrap().len(), 7);
+    let (all, half) = (&found["by_category"], &found["by_category_50"]);
+    for (name, ap) in all.as_object().unwrap() {
+        assert!(half[name].as_f64() >= ap.as_f64(), "{name}: {ap}, at one half {}", half[name]);
+    }
     let all =
         number(&evaluate(files.into_iter().chain(["--format", "json", "--without-categories"])));
     let off = all["ap"].as_f64().unwrap() - expected["without_categories"][0].as_f64().unwrap();
