@@ -70,7 +70,12 @@ impl fmt::Display for Preset {
 }
 
 impl Shipped for Preset {
-    const BUILT_IN: Option<ModelSource> = None;
+    /// Trained as its README says.
+    const BUILT_IN: ModelSource = ModelSource::Embedded {
+        name: "the built-in ghostnetv2_100-coco-person",
+        weights: include_bytes!("../../assets/ghostnetv2_100-coco-person/model.safetensors"),
+        config: include_str!("../../assets/ghostnetv2_100-coco-person/config.json"),
+    };
 }
 
 /// What of all that a detector finds is wanted.

@@ -67,11 +67,11 @@ impl fmt::Display for Preset {
 
 impl Shipped for Preset {
     /// Trained as its README says.
-    const BUILT_IN: Option<ModelSource> = Some(ModelSource::Embedded {
+    const BUILT_IN: ModelSource = ModelSource::Embedded {
         name: "the built-in ghostnetv2_100-camvid",
         weights: include_bytes!("../../assets/ghostnetv2_100-camvid/model.safetensors"),
         config: include_str!("../../assets/ghostnetv2_100-camvid/config.json"),
-    });
+    };
 }
 
 /// A network that is ready to run.

@@ -27,13 +27,25 @@ fn says(run: &Ended, code: i32, parts: &[&str]) {
 }
 
 /// Untrained heads say of everything that it is there by one percent.
-const SURE: [&str; 4] = ["--conf", "0.01", "--max-det", "3"];
+const SURE: [&str; 6] = ["--preset", "lite", "--conf", "0.01", "--max-det", "3"];
 
 #[test]
-fn without_arguments_it_finds_nothing_and_says_why() {
-    let run = detect::<&str>([]);
+fn with_a_preset_alone_it_finds_nothing_and_says_why() {
+    let run = detect(["--preset", "lite"]);
     says(&run, 0, &["retinanet (lite) on ghostnetv2_100, 80 classes", "not trained"]);
     assert_eq!(run.stdout.lines().filter(|line| *line == "nothing").count(), 5, "{}", run.stdout);
+}
+
+#[test]
+fn without_arguments_it_finds_the_people_in_the_pictures_that_ship() {
+    let run = detect(["--format", "json"]);
+    says(&run, 0, &["retinanet (lite) on ghostnetv2_100, 80 classes", "coco-person"]);
+    let list: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    for name in ["astronaut.jpg", "camera.png"] {
+        let of = |picture: &&Value| picture["path"].as_str().unwrap().ends_with(name);
+        let found = list.iter().find(of).unwrap()["detections"].as_array().unwrap();
+        assert!(found.iter().any(|object| object["label"] == "person"), "{name}: {found:?}");
+    }
 }
 
 #[test]
