@@ -120,6 +120,16 @@ impl Checkpoint {
     ) -> Result<M, Error> {
         let ledger = Ledger::new(self.file.clone());
         let model = build(ledger.var_builder(dtype, device));
+        self.close(ledger, needed, model)
+    }
+
+    /// What was built, unless the checkpoint is not what it needs.
+    fn close<M>(
+        &self,
+        ledger: Ledger,
+        needed: impl Fn(&str) -> bool,
+        model: candle::Result<M>,
+    ) -> Result<M, Error> {
         match (ledger.close(needed), model) {
             (Ok(()), model) => Ok(model?),
             (Err(Error::Mismatch(_)), Err(error)) => Err(error.into()),
@@ -155,9 +165,15 @@ impl Checkpoint {
     ) -> Result<Plan, Error> {
         let (config, classes) = self.architecture(config)?;
         keep_freed_memory(self.file.largest());
-        self.load(DType::F32, &Device::Cpu, |vb| {
-            GhostNet::plan_from(&config, classes, vb, shape, options)
-        })
+        let ledger = Ledger::strict(self.file.clone());
+        let vb = ledger.var_builder(DType::F32, &Device::Cpu);
+        let plan = GhostNet::plan_from(&config, classes, vb, shape, options);
+        if ledger.has_misfits() {
+            // A name can ask for a network of gigabytes, which is not packed to be refused: candle's
+            // tensors of zeros cost nothing, and tell of all that does not fit.
+            self.ghostnet(Some(&config), &Device::Cpu)?;
+        }
+        self.close(ledger, |_| true, plan)
     }
 
     /// `config` or what is found, and the number of classes.

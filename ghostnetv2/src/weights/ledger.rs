@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct Ledger {
     file: Arc<TensorFile>,
     account: Arc<Mutex<Account>>,
+    /// Whether a tensor that does not fit fails at once what is built.
+    strict: bool,
 }
 
 #[derive(Default)]
@@ -28,7 +30,19 @@ struct Account {
 
 impl Ledger {
     pub(super) fn new(file: Arc<TensorFile>) -> Self {
-        Self { file, account: Arc::default() }
+        Self { file, account: Arc::default(), strict: false }
+    }
+
+    /// A ledger for what is too costly to be built of zeros: it ends at the first tensor that is
+    /// missing or of another shape.
+    pub(super) fn strict(file: Arc<TensorFile>) -> Self {
+        Self { strict: true, ..Self::new(file) }
+    }
+
+    /// Whether a tensor was missing or of another shape so far.
+    pub(super) fn has_misfits(&self) -> bool {
+        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        !(account.mismatch.missing.is_empty() && account.mismatch.shapes.is_empty())
     }
 
     pub(super) fn var_builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
@@ -87,6 +101,9 @@ impl SimpleBackend for Ledger {
                 self.record(|account| account.mismatch.shapes.push(shapes));
             }
             None => self.record(|account| account.mismatch.missing.push(name.into())),
+        }
+        if self.strict && self.has_misfits() {
+            candle::bail!("{}: {name} does not fit", self.file.origin())
         }
         Tensor::zeros(s, dtype, dev)
     }

@@ -49,6 +49,16 @@ fn everything_that_differs_is_listed_at_once() {
     }
 }
 
+/// Found by fuzzing: two gigabytes of zeros were packed before it was refused.
+#[test]
+fn a_small_file_that_names_a_vast_network_is_refused_for_what_it_lacks() {
+    let bias = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+    let tensors = [("classifier.bias".to_string(), bias)].into_iter().collect();
+    let small = Checkpoint::from_bytes("w", serialized(&tensors, DType::F32), None).unwrap();
+    let found = mismatch(&small, &Config::v1(9.64));
+    assert!(found.missing.len() > 400 && found.shapes.len() == 1, "{found:?}");
+}
+
 #[test]
 fn versions_refuse_each_other() {
     let [v1, v2, v3] = [Config::v1(0.5), Config::v2(0.5), Config::v3(0.5)];
