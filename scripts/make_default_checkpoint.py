@@ -84,6 +84,7 @@ def main() -> None:
     if "head" in json.loads((args.target / "config.json").read_text()):
         return  # timm knows no heads
     before, after = load(source), load(args.target)
+    before.load_state_dict(tensors, strict=False)  # with --ema best/ has others
     size = after.pretrained_cfg["input_size"]
     pictures = torch.from_numpy(formula.uniform("input", (8, *size)))
     with torch.no_grad():

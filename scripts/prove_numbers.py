@@ -10,7 +10,8 @@ processor's last digits, and may be up to twice what is stated.
 Output: one line for each number on standard output; the exit code is 1 if one has changed. Numbers whose data set is not
 named are not recomputed, which their line says.
 
-Command: python scripts/prove_numbers.py --data tiny-imagenet=tiny-imagenet-200 --data coco-person=coco-person --data camvid=camvid
+Command: python scripts/prove_numbers.py --data tiny-imagenet=tiny-imagenet-200 --data coco-person=coco-person \
+             --data camvid=camvid
          python scripts/prove_numbers.py --write ...   states what is found
 """
 
