@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times this project on the CPU against the libraries that users would pick instead, in one run and in turn.
+"""Times this project against the libraries that users would pick instead, in one run and in turn.
 
 Everybody gets the same network (timm's, random weights that are the same every time), converted for each; everybody's
 output is compared with PyTorch's before it is timed; everybody runs in a process of its own while the others wait.
@@ -10,7 +10,7 @@ threads most.
 
 Without --models, --threads and --batches: the rows of docs/performance.md. With one of them: all combinations, where
 what is not given is ghostnetv2_100, 1 and 2 threads, batch 1. With --heads: detectors and a Semantic FPN instead, on 2
-threads.
+threads. With --device cuda: ghostnetv2_100 on the first GPU, against PyTorch in three ways, in f32, f16 and bf16.
 
 Output: Markdown on standard output, and one line of JSON per result in --out. A peer that fails is named and left out.
 
@@ -18,6 +18,7 @@ Examples:
   python scripts/bench_peers.py --write docs/performance.md
   python scripts/bench_peers.py --heads --write docs/performance.md
   python scripts/bench_peers.py --models ghostnetv2_100 --threads 1 --peers ort,openvino --rounds 5
+  python scripts/bench_peers.py --device cuda --write docs/cuda.md
   python scripts/bench_peers.py --models ghostnetv2_160 --batches 8,32 --threads 2 --precision f32,bf16 --no-cold
 """
 
@@ -32,7 +33,7 @@ from peers.comparison import Comparison
 from peers.exports import Exports
 from peers.failure import Failure
 from peers.ours import Programs, Variant
-from peers.roster import KEYS, PEERS, Work
+from peers.roster import GPU_PEERS, KEYS, PEERS, Work
 from peers.sizes import HEADS
 
 ROWS = (
@@ -41,6 +42,7 @@ ROWS = (
 )
 """The work that docs/performance.md shows."""
 HEADED_ROWS = tuple(Work(model, 1, 2) for model in HEADS)
+GPU_ROWS = tuple(Work("ghostnetv2_100", batch, 1) for batch in (1, 8, 64, 256))
 HEADED_PEERS = ("ort", "openvino", "ncnn", "litert")
 """With --heads, where nothing else is asked for."""
 
@@ -66,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=names, help="timm's names, such as ghostnetv2_100,ghostnet_100")
     parser.add_argument("--heads", action="store_true", help=f"time the networks with heads: {', '.join(HEADS)}")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what computes (default: cpu)")
     parser.add_argument("--threads", type=counts, help="numbers of threads, such as 1,2")
     parser.add_argument("--batches", type=counts, help="pictures at once, such as 1,8")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
@@ -74,8 +77,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-cold", action="store_true", help="leave out cold starts and memory")
     every = ",".join(KEYS)
     parser.add_argument("--peers", type=peer_keys, help=f"who takes part (default: {every}; fewer with --heads)")
-    parser.add_argument("--backend", type=names, default=["plan"], help="backends of ours (default: plan)")
-    parser.add_argument("--precision", type=names, default=["f32"], help="precisions of ours (default: f32)")
+    parser.add_argument("--backend", type=names, help="backends of ours (default: plan; cuda,cuda-graph on a GPU)")
+    parser.add_argument("--precision", type=names, help="precisions of ours (default: f32; f32,f16,bf16 on a GPU)")
+    parser.add_argument("--python", type=Path, help="an interpreter that has the peers, instead of a new environment")
     parser.add_argument("--no-build", action="store_true", help="take this project's programs as they are built")
     parser.add_argument("--folder", type=Path, default=environment.ROOT / "target" / "peers", help="where it all goes")
     parser.add_argument("--out", type=Path, help="the results as JSON lines (default: results.jsonl in --folder)")
@@ -83,18 +87,25 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.rounds < 1 or args.cold_runs < 1 or not 0 < args.seconds <= 60:
         parser.error("expected at least one round, one cold run, and more than 0 and at most 60 seconds")
+    on_gpu = args.device == "cuda"
+    if args.heads and on_gpu:
+        parser.error("--heads are timed on the CPU only")
+    args.backend = args.backend or (["cuda", "cuda-graph"] if on_gpu else ["plan"])
+    args.precision = args.precision or (["f32", "f16", "bf16"] if on_gpu else ["f32"])
     args.models = args.models or (list(HEADS) if args.heads and (args.threads or args.batches) else None)
-    args.peers = args.peers or list(HEADED_PEERS if args.heads else KEYS)
-    args.no_cold |= args.heads
+    every = [peer.key for peer in (GPU_PEERS if on_gpu else PEERS)]
+    args.peers = args.peers or list(HEADED_PEERS if args.heads else every)
+    args.no_cold |= args.heads or on_gpu
     return args
 
 
 def works(args: argparse.Namespace) -> Iterable[Work]:
     """What is to be timed."""
     if not (args.models or args.threads or args.batches):
-        return HEADED_ROWS if args.heads else ROWS
+        return HEADED_ROWS if args.heads else GPU_ROWS if args.device == "cuda" else ROWS
     models, batches = args.models or ["ghostnetv2_100"], args.batches or [1]
-    return [Work(m, b, t) for m in models for b in batches for t in args.threads or [1, 2]]
+    threads = [1] if args.device == "cuda" else [1, 2]
+    return [Work(m, b, t) for m in models for b in batches for t in args.threads or threads]
 
 
 def rten(args: argparse.Namespace) -> Path | Failure:
@@ -109,18 +120,21 @@ def rten(args: argparse.Namespace) -> Path | Failure:
 
 def main() -> None:
     args = arguments()
-    kind = "heads" if args.heads else "peers"
+    on_gpu = args.device == "cuda"
+    kind = "heads" if args.heads else "cuda" if on_gpu else "peers"
     if args.write:
         table.split(args.write, kind)  # stops here rather than after an hour
     args.folder = args.folder.resolve()
     args.folder.mkdir(parents=True, exist_ok=True)
     out = args.out or args.folder / "results.jsonl"
     out.write_text("", encoding="utf-8")
-    python = environment.python(args.folder)
+    python = args.python or environment.python(args.folder)
+    peers = [peer for peer in (GPU_PEERS if on_gpu else PEERS) if peer.key in args.peers]
+    packages = {peer.package for peer in peers} | ({"timm"} if on_gpu else {"litert-torch", "pnnx", "timm"})
     if not args.no_build:
-        environment.build_ours()
+        environment.build_ours(("cuda",) if on_gpu else ())
     comparison = Comparison(
-        peers=[peer for peer in PEERS if peer.key in args.peers],
+        peers=peers,
         variants=[
             Variant(backend, precision, postprocess)
             for backend in args.backend
@@ -135,7 +149,7 @@ def main() -> None:
     )
     command = shlex.join(["python", "scripts/bench_peers.py", *sys.argv[1:]])
     run = {"command": command, "rounds": args.rounds, "seconds": args.seconds}
-    comparison.keep([machine.describe() | run])
+    comparison.keep([machine.describe(environment.versions(python, packages), on_gpu) | run])
     rows = list(works(args))
     if not args.no_cold:
         comparison.cold(Work(rows[0].model, 1, max(work.threads for work in rows)), args.cold_runs)

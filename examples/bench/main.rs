@@ -47,7 +47,7 @@ deeplabv3-d16, on ghostnetv2_100. Their raw outputs are timed; with --postproces
 
 peak_rss_mb is the most memory that the row's process ever had resident (Linux; null elsewhere).
 cuda launches a list of kernels on the first GPU, cuda-graph all of them at once; cuda-candle is candle
-there. All are timed with a copy of the picture to the GPU and of the scores back.
+there. The pictures are on the GPU before; the time has the copy of the scores back in it.
 
 first_result_ms is from the start of its main function over loading the weights (or making random
 ones) to the first result.

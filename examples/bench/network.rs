@@ -123,10 +123,10 @@ impl Network {
             _ => Device::Cpu,
         };
         let net = ghostnet(checkpoint, config, &device)?;
-        let input = Tensor::from_vec(input, shape, &Device::Cpu)?;
+        let input = Tensor::from_vec(input, shape, &device)?;
         let isa = (row.backend == Backend::Candle).then(|| AnyIsa::best().name());
         let call = move || {
-            let y = net.forward(&input.to_device(&device)?)?;
+            let y = net.forward(&input)?;
             // A GPU has only been asked when this returns: the copy waits for it.
             if device.is_cpu() { Ok(()) } else { y.to_device(&Device::Cpu).map(drop) }
         };
@@ -152,7 +152,7 @@ impl Network {
         if row.backend == Backend::CudaGraph {
             plan.capture()?;
         }
-        let input = Tensor::from_vec(input, shape, &Device::Cpu)?;
+        let input = Tensor::from_vec(input, shape, &device)?;
         let call = move || plan.forward(&input)?.to_device(&Device::Cpu).map(drop);
         Ok(Self::Calls { call: Box::new(call), isa: None })
     }

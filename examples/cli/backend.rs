@@ -1,10 +1,11 @@
 //! What computes a classifier: a plan on the CPU, or candle on any device; and in what precision.
 
 use crate::calibrate::CalibrateArgs;
-use crate::compute::{Compute, ComputeArgs};
+use crate::compute::{Compute, ComputeArgs, only_f32};
+use crate::exit::Usage;
 use crate::launches::Launches;
 use anyhow::Result;
-use candle::{Device, Tensor};
+use candle::{DType, Device, Tensor};
 use clap::{Args, ValueEnum};
 use ghostnetv2::{GhostNet, Plan, PlanOptions, Timings};
 
@@ -13,30 +14,50 @@ use ghostnetv2::{GhostNet, Plan, PlanOptions, Timings};
 pub struct BackendArgs {
     #[command(flatten)]
     compute: ComputeArgs,
-    /// Of a plan's large weights, and of what they are multiplied with; everything else is f32
+    /// Of a plan's large weights, and of what they are multiplied with; everything else is f32. On a
+    /// GPU, of all weights and maps
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
     #[command(flatten)]
     calibrate: CalibrateArgs,
 }
 
-/// Of a plan's weights.
+/// Of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Precision {
     /// As they are.
     F32,
+    /// Rounded to half precision, on a GPU.
+    F16,
     /// Rounded to bfloat16: half the memory.
     Bf16,
-    /// Bytes: a quarter of the memory; see --calibrate.
+    /// Bytes, on a CPU: a quarter of the memory; see --calibrate.
     Int8,
 }
 
-impl From<Precision> for ghostnetv2::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::Bf16,
-            Precision::Int8 => Self::Int8,
+impl Precision {
+    /// As a plan calls it.
+    fn of_plans(self) -> Result<ghostnetv2::Precision, Usage> {
+        match self {
+            Self::F32 => Ok(ghostnetv2::Precision::F32),
+            Self::Bf16 => Ok(ghostnetv2::Precision::Bf16),
+            Self::Int8 => Ok(ghostnetv2::Precision::Int8),
+            Self::F16 => Err(Usage(
+                "--precision f16 is for GPUs: a CPU computes in f32, bf16 or int8".into(),
+            )),
+        }
+    }
+
+    /// As a GPU stores weights and maps.
+    fn of_launches(self) -> Result<DType, Usage> {
+        match self {
+            Self::F32 => Ok(DType::F32),
+            Self::F16 => Ok(DType::F16),
+            Self::Bf16 => Ok(DType::BF16),
+            Self::Int8 => Err(Usage(
+                "--precision int8 is for CPUs: a GPU computes in f32, f16 or bf16; or give --cpu"
+                    .into(),
+            )),
         }
     }
 }
@@ -48,8 +69,8 @@ pub enum Backend {
     Plan(PlanOptions, CalibrateArgs),
     /// candle on this device.
     Candle(Device),
-    /// A list of launches on this GPU.
-    Launches(Device),
+    /// A list of launches on this GPU, with weights and maps of this type.
+    Launches(Device, DType),
 }
 
 impl BackendArgs {
@@ -60,13 +81,17 @@ impl BackendArgs {
     /// Flags that contradict each other, a device that is not there.
     pub fn open(&self, only_candle: Option<&str>, warn: impl Fn(&str)) -> Result<Backend> {
         self.calibrate.check(self.precision == Precision::Int8)?;
-        Ok(match self.compute.open(self.precision.into(), only_candle, warn)? {
-            Compute::Plan(options) => Backend::Plan(options, self.calibrate.clone()),
-            Compute::Candle(device) if device.is_cuda() && self.compute.is_free(only_candle) => {
-                Backend::Launches(device)
+        match self.compute.choose(only_candle, warn)? {
+            Compute::Plan(options) => {
+                let options = options.with_precision(self.precision.of_plans()?);
+                Ok(Backend::Plan(options, self.calibrate.clone()))
             }
-            Compute::Candle(device) => Backend::Candle(device),
-        })
+            Compute::Candle(device) if device.is_cuda() && self.compute.is_free(only_candle) => {
+                Ok(Backend::Launches(device, self.precision.of_launches()?))
+            }
+            Compute::Candle(_) if self.precision != Precision::F32 => Err(only_f32().into()),
+            Compute::Candle(device) => Ok(Backend::Candle(device)),
+        }
     }
 }
 

@@ -91,6 +91,18 @@ impl ComputeArgs {
         only_candle: Option<&str>,
         warn: impl Fn(&str),
     ) -> Result<Compute> {
+        match self.choose(only_candle, warn)? {
+            Compute::Plan(options) => Ok(Compute::Plan(options.with_precision(precision))),
+            Compute::Candle(_) if precision != Precision::F32 => Err(only_f32().into()),
+            candle => Ok(candle),
+        }
+    }
+
+    /// The same in whatever precision.
+    ///
+    /// # Errors
+    /// As [`ComputeArgs::open`].
+    pub(crate) fn choose(&self, only_candle: Option<&str>, warn: impl Fn(&str)) -> Result<Compute> {
         if self.backend == Some(Choice::Plan) {
             self.check_plan(only_candle)?;
         }
@@ -103,11 +115,10 @@ impl ComputeArgs {
             None => device.is_cpu() && only_candle.is_none(),
         };
         if !plan {
-            check_candle(precision)?;
             self.threads.map_or(Ok(()), threads::ensure)?;
             return Ok(Compute::Candle(device));
         }
-        let mut options = PlanOptions::default().with_precision(precision);
+        let mut options = PlanOptions::default();
         if let Some(threads) = self.threads {
             threads::limit_pool(threads)?;
             options = options.with_threads(threads.into());
@@ -134,10 +145,8 @@ impl ComputeArgs {
     }
 }
 
-fn check_candle(precision: Precision) -> Result<()> {
-    if precision == Precision::F32 {
-        return Ok(());
-    }
+/// What candle says to any other precision.
+pub(crate) fn only_f32() -> Usage {
     let text = "--precision: candle computes in f32 only: leave it out, or let a plan compute";
-    Err(Usage(text.into()).into())
+    Usage(text.into())
 }

@@ -1,10 +1,9 @@
 //! Classifiers on a GPU as few launches.
 
-use candle::{Device, Result, Tensor};
+use candle::{DType, Device, Result, Tensor};
 use ghostnetv2::GhostNet;
 #[cfg(feature = "cuda")]
 use {
-    candle::DType,
     ghostnetv2::gpu::CudaPlan,
     std::sync::{Arc, Mutex, PoisonError},
 };
@@ -18,16 +17,19 @@ const KEPT: usize = 2;
 pub struct Launches {
     net: GhostNet,
     device: Device,
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "there is no such device"))]
+    dtype: DType,
     #[cfg(feature = "cuda")]
     plans: Mutex<Vec<([usize; 4], Arc<CudaPlan>)>>,
 }
 
 impl Launches {
-    /// Of a network whose weights are on the CPU, for a GPU.
-    pub fn new(net: GhostNet, device: Device) -> Self {
+    /// Of a network whose weights are on the CPU, for a GPU that keeps weights and maps in `dtype`.
+    pub fn new(net: GhostNet, device: Device, dtype: DType) -> Self {
         Self {
             net,
             device,
+            dtype,
             #[cfg(feature = "cuda")]
             plans: Mutex::default(),
         }
@@ -49,7 +51,7 @@ impl Launches {
         let plan = match plans.iter().find(|(known, _)| *known == shape) {
             Some((_, plan)) => plan.clone(),
             None => {
-                let plan = Arc::new(self.net.cuda_plan(shape, DType::F32, &self.device)?);
+                let plan = Arc::new(self.net.cuda_plan(shape, self.dtype, &self.device)?);
                 plans.insert(0, (shape, plan.clone()));
                 plans.truncate(KEPT);
                 plan

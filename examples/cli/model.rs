@@ -95,10 +95,10 @@ impl ModelArgs {
                 }
                 Net::Candle(Box::new(net), device.clone())
             }
-            Backend::Launches(device) => {
+            Backend::Launches(device, dtype) => {
                 let mut net = checkpoint.ghostnet(Some(&config), &Device::Cpu)?;
                 net.fuse()?;
-                Net::Launches(Box::new(Launches::new(net, device.clone())))
+                Net::Launches(Box::new(Launches::new(net, device.clone(), *dtype)))
             }
         };
         let labels = Labels::of_model(checkpoint.timm_config(), classes)?;

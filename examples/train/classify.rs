@@ -12,11 +12,11 @@ use ghostnetv2::weights::Checkpoint;
 use ghostnetv2::{Config, GhostNet};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use train::Start;
 use train::classify::augment::{ColourJitter, Crop, Erase, Fill, RandAugment};
 use train::classify::{
     ClassFolders, Classification, ClassificationRecipe, Classifier, SoftTargets,
 };
-use train::{Start, Variables};
 
 #[derive(Args, Debug)]
 pub(crate) struct ClassifyArgs {
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Outcome> {
     let from = start.as_ref().map_or(Value::Null, |checkpoint| json!(checkpoint.origin()));
     let start = args.beginning(start, classes);
     start.check(|vb| GhostNet::new(&config, classes, vb))?;
-    let variables = Variables::new(start.builder(recipe.recipe.seed, &device));
+    let variables = args.run.variables(start.builder(recipe.recipe.seed, &device));
     let variables = args.freeze.apply(variables);
     let classifier = Classifier::new(config, classes, args.freeze.norms);
     let mut network = classifier.network(&variables)?;

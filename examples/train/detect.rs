@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use train::data::{DetectionSet, Room};
 use train::dense::{DetectionAugment, FixedCrop, IouCrop, PhotometricDistortion, ScaleJitter};
 use train::detector::{DetectionTask, Detector, recipe};
-use train::{Recipe, Start, Variables};
+use train::{Recipe, Start};
 
 #[derive(Args, Debug)]
 pub(crate) struct DetectArgs {
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &DetectArgs) -> Result<Outcome> {
     args.change.change(&mut recipe)?;
     let (head, backbone) = (&task.detector.config, &task.detector.backbone);
     start.check(|vb| RetinaNet::ghostnet(head, backbone, vb))?;
-    let variables = Variables::new(start.builder(recipe.seed, &task.device));
+    let variables = args.run.variables(start.builder(recipe.seed, &task.device));
     let variables = args.freeze.apply(variables);
     let mut network = task.detector.network(&variables)?;
     args.freeze.check(&variables)?;

@@ -3,18 +3,18 @@
 use crate::bar::Bar;
 use crate::job::Job;
 use anyhow::Result;
-use candle::Device;
+use candle::{DType, Device};
+use candle_nn::VarBuilder;
 use clap::Args;
 use cli::device::DeviceArgs;
-use cli::exit::Outcome;
-use cli::exit::Output;
+use cli::exit::{Outcome, Output, Usage};
 use cli::threads;
 use ghostnetv2::training::Ranks;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use train::data::Room;
-use train::{Network, Options, Recipe, Task};
+use train::{Network, Options, Recipe, Task, Variables};
 
 /// Where a run goes and what computes.
 #[derive(Args, Clone, Debug)]
@@ -39,6 +39,9 @@ pub(crate) struct RunArgs {
     cache: u64,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Keep maps between layers in bfloat16, on a GPU: weights, statistics and losses stay in f32
+    #[arg(long)]
+    amp: bool,
     /// Threads that compute on a CPU [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -66,9 +69,20 @@ impl RunArgs {
     /// Opens the device.
     ///
     /// # Errors
-    /// A device that is not there.
+    /// A device that is not there, or that `--amp` is not for.
     pub(crate) fn open(&self) -> Result<Device> {
-        self.device.open(|text| self.say(text))
+        let device = self.device.open(|text| self.say(text))?;
+        if self.amp && device.is_cpu() {
+            let text = "--amp: a CPU trains in f32: leave it out, or give --device cuda";
+            return Err(Usage(text.into()).into());
+        }
+        Ok(device)
+    }
+
+    /// The variables of a network that starts as `start` has them.
+    pub(crate) fn variables(&self, start: VarBuilder<'static>) -> Variables {
+        let variables = Variables::new(start);
+        if self.amp { variables.activations(DType::BF16) } else { variables }
     }
 
     /// Joins the others of a job, of whom only the first one speaks. May start the program anew

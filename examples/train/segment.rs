@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use train::data::{Meaning, Room, SegmentationSet};
 use train::dense::{LabelCrop, PhotometricDistortion, SegmentationAugment};
 use train::segmenter::{SegmentationTask, Segmenter, recipe};
-use train::{Recipe, Start, Variables};
+use train::{Recipe, Start};
 
 #[derive(Args, Debug)]
 pub(crate) struct SegmentArgs {
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &SegmentArgs) -> Result<Outcome> {
     args.change.change(&mut recipe)?;
     let (head, backbone) = (&task.segmenter.config, &task.segmenter.backbone);
     start.check(|vb| SemanticFpn::ghostnet(head, backbone, vb))?;
-    let variables = Variables::new(start.builder(recipe.seed, &task.device));
+    let variables = args.run.variables(start.builder(recipe.seed, &task.device));
     let variables = args.freeze.apply(variables);
     let mut network = task.segmenter.network(&variables)?;
     args.freeze.check(&variables)?;

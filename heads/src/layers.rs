@@ -99,7 +99,7 @@ impl Conv2d {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = conv2d(x, &self.weight, self.params, ConvAlgorithm::default())?;
         match &self.bias {
-            Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?.reshape((1, (), 1, 1))?),
             None => Ok(y),
         }
     }

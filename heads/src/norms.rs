@@ -46,7 +46,9 @@ impl Norm {
     pub(crate) fn forward_t(&self, x: &Tensor, level: usize, train: bool) -> Result<Tensor> {
         match self {
             Self::None => Ok(x.clone()),
-            Self::Group(grouped) => grouped.norm.forward(x),
+            Self::Group(Grouped { norm, weight, .. }) => {
+                norm.forward(&x.to_dtype(weight.dtype())?)?.to_dtype(x.dtype())
+            }
             Self::Batch(norms) => {
                 let Some(norm) = norms.get(level) else {
                     bail!("level {level} of a head with batch-norms for {} levels", norms.len())

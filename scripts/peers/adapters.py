@@ -31,6 +31,29 @@ def pytorch(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, st
     return forward, "f32"
 
 
+def pytorch_cuda(folder: Path, images: np.ndarray, threads: int, how: str, precision: str) -> tuple[Forward, str]:
+    """On the first GPU, where the pictures are before; the scores come back as f32."""
+    import torch
+    from export import load_network
+
+    torch.set_num_threads(threads)
+    # f32 is f32 for everybody here: by default cuDNN would round to TF32.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    layout = torch.contiguous_format if how == "eager" else torch.channels_last
+    dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[precision]
+    model = load_network(folder).to("cuda", dtype, memory_format=layout)
+    tensor = torch.from_numpy(images).to("cuda", dtype, memory_format=layout)
+    if how == "compiled":
+        model = torch.compile(model, mode="reduce-overhead")  # with CUDA graphs
+
+    def forward() -> list[np.ndarray]:
+        with torch.inference_mode():
+            return [model(tensor).float().cpu().numpy()]
+
+    return forward, precision
+
+
 def onnxruntime(folder: Path, images: np.ndarray, threads: int) -> tuple[Forward, str]:
     import onnxruntime as ort
 

@@ -1,8 +1,10 @@
 """What has to be there before anything can be timed: the peers' virtual environment, and what cargo builds."""
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import failure
@@ -38,9 +40,9 @@ def target() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 
 
-def build_ours() -> None:
+def build_ours(features: tuple[str, ...] = ()) -> None:
     """Builds the programs that take part for this project."""
-    command = ["cargo", "build", "--release"]
+    command = ["cargo", "build", "--release", *(f"--features={feature}" for feature in features)]
     for program in ("bench", "classify", "detect", "segment"):
         command += ["--example", program]
     if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
@@ -55,9 +57,15 @@ def build_rten(folder: Path) -> Path:
     return at / "release" / "rten-worker"
 
 
-def versions() -> dict[str, str]:
-    """The versions of the peers by package name, as they are pinned."""
-    text = REQUIREMENTS.read_text(encoding="utf-8") + (RTEN / "Cargo.toml").read_text(encoding="utf-8")
-    lines = [line.replace(" ", "").replace('"', "") for line in text.splitlines() if not line.startswith("#")]
-    # `torch==2.14.1` in the one file, `rten = "=0.27.0"` in the other.
-    return dict(line.split("==", 1) for line in lines if "==" in line)
+def versions(interpreter: Path, packages: Iterable[str]) -> dict[str, str]:
+    """The versions of the peers by package name: as an interpreter has them, and rten's as it is pinned."""
+    program = "import sys, importlib.metadata as m; [print(name, m.version(name)) for name in sys.argv[1:]]"
+    names = sorted(set(packages) - {"rten"})
+    done = subprocess.run([interpreter, "-c", program, *names], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{interpreter} lacks a package of the peers: {failure.reason(done.stderr, 'it said nothing')}")
+    found = dict(line.split() for line in done.stdout.splitlines())
+    if "rten" in packages:
+        manifest = (RTEN / "Cargo.toml").read_text(encoding="utf-8")
+        found["rten"] = re.search(r'^rten = .*?"=([^"]+)"', manifest, re.MULTILINE)[1]
+    return found

@@ -16,7 +16,7 @@ FLAGS = {
 """What matters of /proc/cpuinfo's flags, by the names there."""
 
 
-def describe() -> dict:
+def describe(versions: dict[str, str], on_gpu: bool) -> dict:
     """The machine and the versions, as a record of the results."""
     info = cpuinfo()
     names = info.get("flags", info.get("Features", "")).split()
@@ -31,8 +31,20 @@ def describe() -> dict:
         "python": platform.python_version(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "revision": revision(),
-        "versions": environment.versions(),
+        "versions": versions,
+        "gpu": gpu() if on_gpu else None,
     }
+
+
+def gpu() -> str:
+    """The first GPU and its driver, as nvidia-smi calls them."""
+    query = ["nvidia-smi", "--id=0", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "an unknown GPU"
+    name, _, driver = done.stdout.strip().partition(", ")
+    return f"{name} (driver {driver})"
 
 
 def cpuinfo() -> dict[str, str]:

@@ -37,9 +37,19 @@ class Variant:
         return not self.postprocess or work.model.startswith("retinanet")
 
     def options(self) -> list[str]:
+        """What `bench` is told."""
+        return ["--backend", self.backend, *self._precision()]
+
+    def options_of_others(self) -> list[str]:
+        """What the other programs are told to compute the same: a graph is the same launches at once."""
+        if not self.backend.startswith("cuda"):
+            return self.options()
+        backend = ["--backend", "candle"] if self.backend == "cuda-candle" else []
+        return ["--device", "cuda", *backend, *self._precision()]
+
+    def _precision(self) -> list[str]:
         # f32 is the default of every program, and the only precision of some.
-        precision = [] if self.precision == "f32" else ["--precision", self.precision]
-        return ["--backend", self.backend, *precision]
+        return [] if self.precision == "f32" else ["--precision", self.precision]
 
 
 @dataclass(frozen=True)
@@ -60,14 +70,14 @@ class Programs:
 
     def classify(self, variant: Variant, threads: int, tensor: Path, *options: str | Path) -> list[str | Path]:
         """The command that classifies a ready tensor."""
-        command = [self.folder / "classify", "--tensor", tensor, "--threads", str(threads), *variant.options()]
-        return [*command, "--format", "jsonl", "--quiet", *options]
+        command = [self.folder / "classify", "--tensor", tensor, "--threads", str(threads)]
+        return [*command, *variant.options_of_others(), "--format", "jsonl", "--quiet", *options]
 
     def dump(self, variant: Variant, work: Work, network: Path, tensor: Path, to: Path) -> list[str | Path]:
         """The command that writes the raw outputs for a ready tensor."""
         program = self.folder / ("detect" if work.model.startswith("retinanet") else "segment")
         command = [program, "--tensor", tensor, "--model", network, "--threads", str(work.threads)]
-        return [*command, *variant.options(), "--format", "jsonl", "--quiet", "--dump", to]
+        return [*command, *variant.options_of_others(), "--format", "jsonl", "--quiet", "--dump", to]
 
 
 @dataclass(frozen=True)

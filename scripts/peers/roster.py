@@ -81,4 +81,11 @@ PEERS = (
     ),
     Peer("rten", "rten", "rten", formats=("onnx",)),
 )
-KEYS = tuple(peer.key for peer in PEERS)
+WAYS = {"eager": "eager", "channels-last": "eager, channels last", "compiled": "torch.compile with CUDA graphs"}
+GPU_PEERS = tuple(
+    Peer(f"torch-{way}-{precision}", f"PyTorch, {title}, {precision}", "torch", f"pytorch_cuda/{way}/{precision}")
+    for precision in ("f32", "f16", "bf16")
+    for way, title in WAYS.items()
+)
+"""Those on a GPU."""
+KEYS = tuple(peer.key for peer in (*PEERS, *GPU_PEERS))

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from .roster import PEERS, Work
+from .roster import GPU_PEERS, PEERS, Work
 from .verdict import DEFAULT, is_ours
 
-TITLES = {peer.key: peer.title for peer in PEERS}
+TITLES = {peer.key: peer.title for peer in (*PEERS, *GPU_PEERS)}
 
 
 def render(records: list[dict]) -> str:
@@ -17,7 +17,8 @@ def render(records: list[dict]) -> str:
         heading(machine),
         times_table("Batch 1: milliseconds, median (least)", [r for r in times if r["batch"] == 1], milliseconds),
         times_table("Batches: images/s, median (best)", [r for r in times if r["batch"] > 1], images_a_second),
-        ratios_note() if any(not work(r).with_head for r in times) else "",
+        ratios_note() if any(not work(r).with_head for r in times) and not machine.get("gpu") else "",
+        gpu_note() if machine.get("gpu") else "",
         heads_note() if any(work(r).with_head for r in times) else "",
         cold_table([record for record in records if record["kind"] == "cold"]),
         failures(records),
@@ -29,10 +30,10 @@ def heading(machine: dict) -> str:
     family = " model ".join(machine["family_model"])
     processor = machine["processor"] + (f" (family {family})" if family else "")
     sets = ", ".join(machine["instruction_sets"]) or "no vector instructions known here"
-    shown = sorted({peer.package for peer in PEERS} | {"litert-torch", "pnnx", "timm"})
-    versions = ", ".join(f"{name} {machine['versions'].get(name, '?')}" for name in shown)
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(machine["versions"].items()))
+    gpu = f"{machine['gpu']}; " if machine.get("gpu") else ""
     return (
-        f"{machine['date']}, {processor}, {machine['cores']} cores, {sets}; "
+        f"{machine['date']}, {gpu}{processor}, {machine['cores']} cores, {sets}; "
         f"load average before: {machine['load_average']}. {machine['system']}, Python {machine['python']}; "
         f"{versions}; this project at {machine['revision'] or 'an unknown revision'}. "
         f"Turns of {machine['seconds']} s, {machine['rounds']} each: `{machine['command']}`."
@@ -64,12 +65,13 @@ def times_table(title: str, times: list[dict], number) -> str:
         if name.startswith("ours"):
             shown = f"**{shown}**"
         rows.append([shown, *(time_cell(record, number) for record in records)])
-    for label, key in (("fastest right f32 peer", "ratio"), ("OpenVINO's default", "ratio_to_openvino_default")):
+    for label, key in (("fastest right {} peer", "ratio"), ("OpenVINO's default", "ratio_to_openvino_default")):
         for name in names:
             records = [cell.get((name, work), {}) for work in works]
             if any(record.get(key) for record in records):
-                shown = next(record["title"] for record in records if record)
-                rows.append([f"{shown} / {label}", *(ratio_cell(record, key) for record in records)])
+                first = next(record for record in records if record)
+                against = label.format(first["precision"])
+                rows.append([f"{first['title']} / {against}", *(ratio_cell(record, key) for record in records)])
     return f"{title}\n\n{markdown(rows)}"
 
 
@@ -108,6 +110,15 @@ def ratios_note() -> str:
     )
 
 
+def gpu_note() -> str:
+    return (
+        "Every contestant runs in a process of its own, and they take turns; a number is the median of its turns' "
+        "medians. The pictures are on the GPU before; the time ends when the scores are on the CPU. Ratios are of median "
+        "times, so that less is better for this project, to the fastest peer of the same precision whose logits are "
+        "right; PyTorch's f32 is without TF32, as this project's."
+    )
+
+
 def heads_note() -> str:
     return (
         "Networks with heads on ghostnetv2_100, restated for PyTorch in `scripts/peers/heads.py` and exported from there; "
@@ -134,7 +145,7 @@ def cold_table(cold: list[dict]) -> str:
         rows.append([name, first, after, peak])
     for record in cold:
         if "ratio" in record:
-            rows.append([f"{record['title']} / fastest right f32 peer", ratio_cell(record, "ratio"), "", ""])
+            rows.append([f"{record['title']} / fastest right {record['precision']} peer", ratio_cell(record, "ratio"), "", ""])
     title = f"Cold start and memory: {work(cold[0])}, batch 1, files in the page cache, median (least)"
     note = (
         "From the start of the process to its first line of output, whole processes in turn. Peers in Python pay for "

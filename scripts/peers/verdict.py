@@ -20,18 +20,16 @@ def is_ours(entry: dict) -> bool:
 
 
 def compare(entries: list[dict], measure: str) -> None:
-    """Gives each of ours its ratios: in f32 to the fastest right f32 peer, and to OpenVINO's default."""
+    """Gives each of ours its ratios: to the fastest right peer of its precision, and to OpenVINO's default."""
     present = [entry for entry in entries if measure in entry]
     peers = {entry["name"]: entry for entry in present if not is_ours(entry) and entry["right"]}
     default = peers.pop(DEFAULT, None)
-    fastest = min(
-        (peer for peer in peers.values() if peer["precision"] == "f32"), key=lambda peer: peer[measure], default=None
-    )
     for entry in present:
         # A wrong output has no speed; one that could not be checked is marked in the table.
         if not is_ours(entry) or (entry.get("error") is not None and not entry["right"]):
             continue
-        if fastest and entry["precision"] == "f32":
+        alike = [peer for peer in peers.values() if peer["precision"] == entry["precision"]]
+        if fastest := min(alike, key=lambda peer: peer[measure], default=None):
             entry |= {"ratio": entry[measure] / fastest[measure], "fastest_peer": fastest["name"]}
         if default:
             entry["ratio_to_openvino_default"] = entry[measure] / default[measure]

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """A peer in a process of its own: worker.py ADAPTER FOLDER BATCH SIZE THREADS. For rten it is `rten/main.rs`.
 
+ADAPTER is a function of adapters.py, and behind slashes what else it takes.
+
 Loads, runs once, and writes one line of JSON: `precision`, `error` (largest difference from PyTorch's outputs as a
 part of the range of each) and `after_start_ms` (to this result, from when Python had started and imported numpy).
 Then, for every line with a number of seconds on standard input, runs as long, and writes a line with the milliseconds
@@ -48,9 +50,9 @@ def main() -> None:
     # Libraries chat on standard output: theirs goes to standard error.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    adapter, folder, batch, size, threads = sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:6])
+    (adapter, *options), folder, batch, size, threads = sys.argv[1].split("/"), Path(sys.argv[2]), *map(int, sys.argv[3:6])
     images = np.fromfile(folder / f"b{batch}" / "input.f32", np.float32).reshape(batch, 3, size, size)
-    forward, precision = getattr(adapters, adapter)(folder, images, threads)
+    forward, precision = getattr(adapters, adapter)(folder, images, threads, *options)
     found = [np.array(output) for output in forward()]
     after_start = 1000 * (time.perf_counter() - STARTED)
     error = largest_error(found, folder / f"b{batch}")

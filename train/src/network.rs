@@ -1,6 +1,6 @@
 //! What a training step needs of a network, and how candle's gradients give it.
 
-use candle::{Result, Tensor, TensorId, Var};
+use candle::{DType, Result, Tensor, TensorId, Var};
 use ghostnetv2::training::{Ranks, TrainingGraph, TrainingStep};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -80,6 +80,7 @@ pub struct Vars {
     parameters: Named<Var>,
     statistics: Named<Var>,
     frozen: BTreeSet<String>,
+    activations: DType,
 }
 
 impl Vars {
@@ -87,7 +88,18 @@ impl Vars {
     /// names. The `frozen` ones have no gradients.
     pub fn new(all: Named<Var>, frozen: BTreeSet<String>) -> Self {
         let (statistics, parameters) = all.into_iter().partition(|(name, _)| is_statistic(name));
-        Self { parameters, statistics, frozen }
+        Self { parameters, statistics, frozen, activations: DType::F32 }
+    }
+
+    /// With maps of another type than f32 between layers.
+    pub fn activations(mut self, dtype: DType) -> Self {
+        self.activations = dtype;
+        self
+    }
+
+    /// What maps between layers are stored in.
+    pub fn stored(&self) -> DType {
+        self.activations
     }
 
     /// Names of what stays as it is.
@@ -128,16 +140,15 @@ impl<F: Fn(&Tensor, u64) -> Result<Vec<Tensor>>> Network for Autograd<F> {
         seed: u64,
         objective: &mut dyn FnMut(&[Tensor]) -> Result<Tensor>,
     ) -> Result<Step> {
-        let loss = objective(&(self.forward)(images, seed)?)?;
+        let outputs = (self.forward)(&images.to_dtype(self.vars.activations)?, seed)?;
+        let single = |output: &Tensor| output.to_dtype(DType::F32);
+        let loss = objective(&outputs.iter().map(single).collect::<Result<Vec<_>>>()?)?;
         let mut found = loss.backward()?;
         let gradient = |(name, var): (&String, &Var)| {
             found.remove(var).map(|gradient| (name.clone(), gradient))
         };
         let gradients = self.parameters().iter().filter_map(gradient).collect();
-        Ok(Step {
-            loss: f64::from(loss.to_dtype(candle::DType::F32)?.to_scalar::<f32>()?),
-            gradients,
-        })
+        Ok(Step { loss: f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?), gradients })
     }
 }
 

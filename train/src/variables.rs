@@ -30,6 +30,7 @@ pub struct Variables {
     start: VarBuilder<'static>,
     frozen: Vec<String>,
     frozen_norms: bool,
+    activations: DType,
     made: Arc<Mutex<BTreeMap<String, Made>>>,
 }
 
@@ -52,7 +53,8 @@ impl std::fmt::Debug for Variables {
 impl Variables {
     /// Variables that start as `start` has them.
     pub fn new(start: VarBuilder<'static>) -> Self {
-        Self { start, frozen: Vec::new(), frozen_norms: false, made: Arc::default() }
+        let (frozen, activations) = (Vec::new(), start.dtype());
+        Self { start, frozen, frozen_norms: false, activations, made: Arc::default() }
     }
 
     /// Freezes tensors whose names are one of `prefixes`, or begin with one and a dot. To be called
@@ -69,6 +71,13 @@ impl Variables {
         self
     }
 
+    /// What the maps between layers are stored in, where it is not what the variables are: mixed
+    /// precision. Weights, their gradients, batch-norms' statistics and the loss stay as they are.
+    pub fn activations(mut self, dtype: DType) -> Self {
+        self.activations = dtype;
+        self
+    }
+
     /// What to build a network from.
     pub fn builder(&self) -> VarBuilder<'static> {
         let (dtype, device) = (self.start.dtype(), self.start.device().clone());
@@ -80,6 +89,11 @@ impl Variables {
         self.start.device()
     }
 
+    /// Whether the engine can train what is made of them: it computes in f32 on a CPU.
+    pub(crate) fn on_engine(&self) -> bool {
+        self.device().is_cpu() && self.activations == DType::F32
+    }
+
     /// All that were asked for so far.
     pub fn named(&self) -> Named<Var> {
         Self::named_of(&self.made())
@@ -89,7 +103,7 @@ impl Variables {
     pub fn vars(&self) -> Vars {
         let made = self.made();
         let frozen = made.iter().filter(|(_, made)| made.frozen).map(|(name, _)| name.clone());
-        Vars::new(Self::named_of(&made), frozen.collect())
+        Vars::new(Self::named_of(&made), frozen.collect()).activations(self.activations)
     }
 
     /// Prefixes that freeze nothing of what was asked for: most likely spelled wrongly.

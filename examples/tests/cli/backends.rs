@@ -147,6 +147,7 @@ fn what_a_plan_or_candle_can_not_do_is_2_with_a_way_out() {
         (&["--backend", "candle", "--precision", "bf16"], "leave it out"),
         (&["--dump", &dump, "--precision", "bf16"], "let a plan compute"),
         (&["--backend", "onnx"], "possible values: plan, candle"),
+        (&["--cpu", "--precision", "f16"], "for GPUs"),
         (&["--precision", "f64"], "possible values: f32"),
     ];
     for (arguments, expected) in cases {

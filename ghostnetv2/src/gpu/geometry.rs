@@ -60,11 +60,13 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A thread for each of `pixels` of each of `planes`; more planes than a grid may have rows take
-    /// turns.
+    /// A thread for each of `pixels` of each of `planes`: `EACH_PIXEL` of the kernels. A block has
+    /// several planes where they are small; more than a grid may have rows take turns.
     pub fn planes(pixels: usize, planes: usize) -> Self {
         let columns = (pixels as u64).div_ceil(u64::from(THREADS)) as u32;
-        Self { blocks: (columns, planes.min(MOST_ROWS) as u32), threads: THREADS }
+        let beside = (THREADS as usize / pixels.max(1)).max(1);
+        let rows = planes.div_ceil(beside).min(MOST_ROWS) as u32;
+        Self { blocks: (columns, rows), threads: THREADS }
     }
 
     /// Blocks whose threads sum together.

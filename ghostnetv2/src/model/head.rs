@@ -35,6 +35,8 @@ impl ClassifierHead {
         let y = self.conv_head.forward(&global_avg_pool(&y)?)?.relu()?; // [B, 1280, 1, 1]
         let y = y.flatten_from(1)?;
         let Some(classifier) = &self.classifier else { return Ok(y) };
+        // Scores are of the weights' type, whatever the maps are.
+        let y = y.to_dtype(classifier.weight().dtype())?;
         let y = if train && self.dropout > 0.0 { dropout(&y, self.dropout)? } else { y };
         classifier.forward(&y)
     }

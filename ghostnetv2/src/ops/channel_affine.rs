@@ -22,7 +22,7 @@ pub fn channel_affine(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tens
     if super::cuda::takes_with(x, &[scale, shift]) {
         return super::cuda::batch_norm::channel_affine(extent, x, scale, shift);
     }
-    let as_map = |t: &Tensor| t.reshape((1, (), 1, 1));
+    let as_map = |t: &Tensor| t.to_dtype(x.dtype())?.reshape((1, (), 1, 1));
     x.broadcast_mul(&as_map(scale)?)?.broadcast_add(&as_map(shift)?)
 }
 

@@ -33,6 +33,9 @@ pub struct Conv2dParams {
 
 /// Convolves `x` with `weight`.
 ///
+/// A weight of another type than the picture's is cast to that, and its gradient back: so networks
+/// in training keep f32 weights for maps in bf16.
+///
 /// # Shapes
 /// `x`: `[B, C, H, W]`, `weight`: `[O, C / groups, KH, KW]` → `[B, O, OH, OW]` with
 /// `OH = (H + 2 * padding.0 - (KH - 1) * dilation - 1) / stride + 1`, `OW` likewise.
@@ -49,6 +52,7 @@ pub fn conv2d(
     let (_, c, _, _) = x.dims4()?;
     let (o, per_group, _, _) = weight.dims4()?;
     let Conv2dParams { stride, padding, dilation, groups } = params;
+    let weight = &weight.to_dtype(x.dtype())?;
     let size = taps::out_size(x, weight, (stride, stride), padding, dilation)?;
     if per_group.checked_mul(groups) != Some(c) {
         bail!("conv2d: weight {:?} with {groups} groups does not fit {c} channels", weight.dims())

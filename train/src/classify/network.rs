@@ -51,7 +51,7 @@ impl Classifier {
         let variables = &variables.clone().freeze_norms(self.freeze_norms);
         let vb = variables.builder();
         let classifier = classifier(self.classes, vb.pp("classifier"))?;
-        if variables.device().is_cpu() {
+        if variables.on_engine() {
             let net = GhostNet::new(&self.config, self.classes, vb)?;
             let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.vars(), graph)?));
@@ -59,7 +59,8 @@ impl Classifier {
         let features = GhostNet::no_final_layer(&self.config, vb)?;
         let this = self.clone();
         let forward = move |images: &Tensor, seed: u64| {
-            let features = features.forward_t(images, true)?;
+            let features =
+                features.forward_t(images, true)?.to_dtype(classifier.weight().dtype())?;
             Ok(vec![classifier.forward(&this.dropped(features, seed)?)?])
         };
         Ok(Box::new(Autograd::new(variables.vars(), forward)))

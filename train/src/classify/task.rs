@@ -20,8 +20,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Pictures that are scored together.
+/// Pictures that are scored together on a CPU.
 const SCORED: usize = 16;
+
+/// The same on a GPU, which has little to do with fewer.
+const SCORED_ON_GPU: usize = 256;
 
 /// Learning to tell classes apart.
 #[derive(Debug)]
@@ -206,7 +209,8 @@ impl Task for Classification {
         let (mut top_k, mut loss) = (TopK::default(), 0.0);
         let all: Vec<usize> = (0..self.val.len()).collect();
         let mut done = 0;
-        for part in all.chunks(SCORED) {
+        let together = if self.device.is_cpu() { SCORED } else { SCORED_ON_GPU };
+        for part in all.chunks(together) {
             let read = |&i: &usize| {
                 let picture: &Rgb8 = &*self.val.get(i)?;
                 Ok(self.preprocess.apply(picture))

@@ -64,7 +64,7 @@ impl Detector {
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let variables = &variables.clone().freeze_norms(self.freeze_norms);
         let net = RetinaNet::ghostnet(&self.config, &self.backbone, variables.builder())?;
-        if variables.device().is_cpu() {
+        if variables.on_engine() {
             let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.vars(), graph)?));
         }

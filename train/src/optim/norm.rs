@@ -15,16 +15,21 @@ const PIECE: usize = 4096;
 /// # Errors
 /// What candle says.
 pub fn global_norm(gradients: &Named<Tensor>) -> Result<f64> {
-    let mut sum = 0.0;
+    let (mut sum, mut elsewhere) = (0.0, Vec::new());
     for gradient in gradients.values() {
-        sum += if gradient.device().is_cpu() {
+        if gradient.device().is_cpu() {
             let values: Vec<f32> = gradient.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
             let square = |v: &f32| f64::from(*v) * f64::from(*v);
             let piece = |piece: &[f32]| piece.iter().map(square).sum::<f64>();
-            values.par_chunks(PIECE).map(piece).collect::<Vec<f64>>().into_iter().sum::<f64>()
+            sum +=
+                values.par_chunks(PIECE).map(piece).collect::<Vec<f64>>().into_iter().sum::<f64>();
         } else {
-            f64::from(gradient.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?)
-        };
+            elsewhere.push(gradient.to_dtype(DType::F32)?.sqr()?.sum_all()?);
+        }
+    }
+    if !elsewhere.is_empty() {
+        // Read at once: a device is waited for one time, not for each gradient.
+        sum += f64::from(Tensor::stack(&elsewhere, 0)?.sum_all()?.to_scalar::<f32>()?);
     }
     Ok(sum.sqrt())
 }

@@ -20,7 +20,7 @@ use crate::optim::{Optimizer, clip_factor, global_norm};
 use crate::seed::Seed;
 use crate::task::{Scores, Task};
 use ahead::{Ahead, Ready};
-use candle::{Device, Tensor, Var};
+use candle::{DType, Device, Tensor, Var};
 use metrics::Metrics;
 use order::Order;
 use serde_json::{Value, json};
@@ -96,7 +96,10 @@ impl<'a, T: Task, N: Network> Run<'a, T, N> {
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
         let frozen = network.vars().frozen();
-        let identity = json!({ "plan": plan, "task": task.identity(), "frozen": frozen });
+        let mut identity = json!({ "plan": plan, "task": task.identity(), "frozen": frozen });
+        if network.vars().stored() != DType::F32 {
+            identity["activations"] = network.vars().stored().as_str().into();
+        }
         let checkpoints = Checkpoints::in_folder(&options.out);
         if checkpoints.exist() && !options.resume {
             let out = options.out.display();

@@ -17,6 +17,10 @@ use heads::placement::Batch;
 use heads::segmentation::{
     Average, LabelMap, SegmenterPlan, SemanticFpn, SemanticFpnConfig, cross_entropy,
 };
+use rayon::prelude::*;
+
+/// Pictures that are scored together on a GPU, which has little to do with one.
+const SCORED_ON_GPU: usize = 8;
 
 /// A Semantic FPN in training.
 #[derive(Clone, Debug)]
@@ -62,7 +66,7 @@ impl Segmenter {
     /// A configuration that makes no network, weights that do not fit it.
     pub fn network(&self, variables: &Variables) -> Result<Box<dyn Network>> {
         let variables = &variables.clone().freeze_norms(self.freeze_norms);
-        if variables.device().is_cpu() {
+        if variables.on_engine() {
             let net = SemanticFpn::ghostnet(&self.config, &self.backbone, variables.builder())?;
             let graph = |learning: &_| net.training_graph(learning);
             return Ok(Box::new(OnEngine::new(variables.vars(), graph)?));
@@ -139,14 +143,20 @@ impl Segmenter {
             _ => Ready::Candle(Box::new(net)),
         };
         let mut counts = PixelCounts::new(self.config.classes);
-        for i in 0..set.len() {
-            let picture = set.pictures().get(i).map_err(candle::Error::wrap)?.into_owned();
-            let batch = self.config.input.batch(&[picture], device)?;
-            let truth = set.labels(i).map_err(candle::Error::wrap)?;
-            for map in ready.segment(&batch)? {
-                counts.add(&map, &truth)?;
+        let together = if device.is_cpu() { 1 } else { SCORED_ON_GPU };
+        let numbers: Vec<usize> = (0..set.len()).collect();
+        for part in numbers.chunks(together) {
+            let read = |&i: &usize| {
+                let picture = set.pictures().get(i).map_err(candle::Error::wrap)?;
+                Ok((picture.into_owned(), set.labels(i).map_err(candle::Error::wrap)?))
+            };
+            let read: Result<Vec<_>> = part.par_iter().map(read).collect();
+            let (pictures, truths): (Vec<_>, Vec<_>) = read?.into_iter().unzip();
+            let batch = self.config.input.batch(&pictures, device)?;
+            for (map, truth) in ready.segment(&batch)?.iter().zip(&truths) {
+                counts.add(map, truth)?;
             }
-            progress(i + 1, set.len());
+            progress(part.last().map_or(0, |last| last + 1), set.len());
         }
         Ok(counts)
     }

@@ -16,12 +16,10 @@ DEVICE void moments(const T* x, float* moments, float epsilon, int batch, int ch
     for (int pass = 0; pass < 2; ++pass) {
         THREADS {
             float sum = 0.0f;
-            for (int picture = 0; picture < batch; ++picture) {
-                const T* own = x + plane_start(picture * channels + channel, pixels, 1);
-                for (int i = threadIdx.x; i < pixels; i += SUM_THREADS) {
-                    const float value = widen(own[i]);
-                    sum += pass == 0 ? value : (value - mean[0]) * (value - mean[0]);
-                }
+            EACH_OF_CHANNEL(picture, pixel, batch, pixels) {
+                const long long start = plane_start(picture * channels + channel, pixels, 1);
+                const float value = widen(x[start + pixel]);
+                sum += pass == 0 ? value : (value - mean[0]) * (value - mean[0]);
             }
             sums[threadIdx.x] = sum;
         }
@@ -44,15 +42,12 @@ DEVICE void moments(const T* x, float* moments, float epsilon, int batch, int ch
 template <typename T>
 DEVICE void normalise(const T* x, const float* moments, const float* weight, const float* bias,
                       int activation, T* y, int channels, int pixels, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < pixels) {
-            const int channel = plane % channels;
-            const float scale = moments[2 * channels + channel] * weight[channel];
-            const long long at = plane_start(plane, pixels, 1) + pixel;
-            const float value = (widen(x[at]) - moments[channel]) * scale + bias[channel];
-            store(y + at, activate(value, activation));
-        }
+    EACH_PIXEL(plane, pixel, planes, pixels) {
+        const int channel = plane % channels;
+        const float scale = moments[2 * channels + channel] * weight[channel];
+        const long long at = plane_start(plane, pixels, 1) + pixel;
+        const float value = (widen(x[at]) - moments[channel]) * scale + bias[channel];
+        store(y + at, activate(value, activation));
     }
 }
 
@@ -66,13 +61,11 @@ DEVICE void grad_sums(const T* x, const T* grad_y, const float* mean, float* of_
     THREADS {
         const float centre = mean ? mean[channel] : 0.0f;
         float product = 0.0f, sum = 0.0f;
-        for (int picture = 0; picture < batch; ++picture) {
-            const long long start = plane_start(picture * channels + channel, pixels, 1);
-            for (int i = threadIdx.x; i < pixels; i += SUM_THREADS) {
-                const float grad = widen(grad_y[start + i]);
-                product += (widen(x[start + i]) - centre) * grad;
-                sum += grad;
-            }
+        EACH_OF_CHANNEL(picture, pixel, batch, pixels) {
+            const long long at = plane_start(picture * channels + channel, pixels, 1) + pixel;
+            const float grad = widen(grad_y[at]);
+            product += (widen(x[at]) - centre) * grad;
+            sum += grad;
         }
         products[threadIdx.x] = product;
         sums[threadIdx.x] = sum;
@@ -91,19 +84,16 @@ DEVICE void grad_sums(const T* x, const T* grad_y, const float* mean, float* of_
 template <typename T>
 DEVICE void grad_input(const T* x, const T* grad_y, const float* moments, const float* weight,
                        const float* sums, T* grad_x, int batch, int channels, int pixels) {
-    EACH_PLANE(plane, batch * channels) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < pixels) {
-            const int channel = plane % channels;
-            const float count = (float)batch * pixels;
-            const float inverse = moments[2 * channels + channel];
-            const float through_deviation = sums[channel] / count * inverse * inverse;
-            const float through_mean = sums[channels + channel] / count;
-            const long long at = plane_start(plane, pixels, 1) + pixel;
-            const float centred = widen(x[at]) - moments[channel];
-            const float grad = widen(grad_y[at]) - through_mean - centred * through_deviation;
-            store(grad_x + at, grad * inverse * weight[channel]);
-        }
+    EACH_PIXEL(plane, pixel, batch * channels, pixels) {
+        const int channel = plane % channels;
+        const float count = (float)batch * pixels;
+        const float inverse = moments[2 * channels + channel];
+        const float through_deviation = sums[channel] / count * inverse * inverse;
+        const float through_mean = sums[channels + channel] / count;
+        const long long at = plane_start(plane, pixels, 1) + pixel;
+        const float centred = widen(x[at]) - moments[channel];
+        const float grad = widen(grad_y[at]) - through_mean - centred * through_deviation;
+        store(grad_x + at, grad * inverse * weight[channel]);
     }
 }
 
@@ -112,17 +102,14 @@ DEVICE void grad_input(const T* x, const T* grad_y, const float* moments, const 
 template <typename T>
 DEVICE void affine(const T* x, const float* scale, const float* shift, const T* add,
                    int activation, T* y, int channels, int pixels, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < pixels) {
-            const int channel = plane % channels;
-            const long long at = plane_start(plane, pixels, 1) + pixel;
-            float value = widen(x[at]);
-            if (scale) value *= scale[channel];
-            if (shift) value += shift[channel];
-            if (add) value += widen(add[at]);
-            store(y + at, activate(value, activation));
-        }
+    EACH_PIXEL(plane, pixel, planes, pixels) {
+        const int channel = plane % channels;
+        const long long at = plane_start(plane, pixels, 1) + pixel;
+        float value = widen(x[at]);
+        if (scale) value *= scale[channel];
+        if (shift) value += shift[channel];
+        if (add) value += widen(add[at]);
+        store(y + at, activate(value, activation));
     }
 }
 

@@ -72,6 +72,11 @@ impl Extent {
     fn grid(self) -> Grid {
         Grid::planes(self.plane, self.batch * self.channels)
     }
+
+    /// The same, if a block can count a channel's values.
+    fn counted(self) -> Result<Self> {
+        crate::gpu::int(self.count()).map(|_| self)
+    }
 }
 
 impl CustomOp1 for Statistics {
@@ -84,7 +89,7 @@ impl CustomOp1 for Statistics {
     }
 
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let Extent { batch, channels, plane } = self.extent;
+        let Extent { batch, channels, plane } = self.extent.counted()?;
         let operands = [
             Operand::Tensor(x, layout),
             Operand::Output,
@@ -187,7 +192,7 @@ impl CustomOp2 for GradSums {
         grad: &CudaStorage,
         grad_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        let Extent { batch, channels, plane } = self.extent;
+        let Extent { batch, channels, plane } = self.extent.counted()?;
         let sums = |mean: Operand| {
             let operands = [
                 Operand::Tensor(x, x_layout),

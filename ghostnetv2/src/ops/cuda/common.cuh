@@ -90,9 +90,24 @@ struct Window {
     int dh, dw; // dilation
 };
 
-// A thread's element of a plane, and a block's planes: more than a grid may have take turns.
-#define PIXEL (int)(blockIdx.x * blockDim.x + threadIdx.x)
-#define EACH_PLANE(plane, planes) for (int plane = blockIdx.y; plane < (planes); plane += gridDim.y)
+// Planes that a block has beside each other: one, or as many as fit where they are small.
+DEVICE int beside(int pixels) { return pixels < (int)blockDim.x ? blockDim.x / pixels : 1; }
+
+// What follows is done for each pixel of each plane, by a thread of its own as far as the grid's
+// blocks go (`Grid::planes`); planes beyond these take turns.
+#define EACH_PIXEL(plane, pixel, planes, pixels)                                                   \
+    for (int group_ = blockIdx.y, beside_ = beside(pixels); group_ * beside_ < (planes);           \
+         group_ += gridDim.y)                                                                      \
+    THREADS                                                                                        \
+    for (int place_ = blockIdx.x * blockDim.x + threadIdx.x,                                       \
+             plane = group_ * beside_ + place_ / (pixels), pixel = place_ % (pixels);              \
+         place_ < beside_ * (pixels) && plane < (planes); place_ = beside_ * (pixels))
+
+// What follows is done for each value that a channel has in a batch, by the threads of one block.
+#define EACH_OF_CHANNEL(picture, pixel, batch, pixels)                                             \
+    for (int i_ = threadIdx.x, picture, pixel;                                                     \
+         i_ < (batch) * (pixels) && (picture = i_ / (pixels), pixel = i_ % (pixels), true);        \
+         i_ += SUM_THREADS)
 
 DEVICE long long plane_start(int plane, int h, int w) { return (long long)plane * h * w; }
 

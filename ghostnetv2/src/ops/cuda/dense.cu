@@ -7,24 +7,21 @@
 template <typename T>
 DEVICE void conv(const T* x, const T* weight, const float* bias, int activation, T* y,
                  const Window& s, int out, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.oh * s.ow) {
-            const int picture = plane / out, channel = plane % out, taps = s.kh * s.kw;
-            const int top = pixel / s.ow * s.sh - s.ph, left = pixel % s.ow * s.sw - s.pw;
-            float sum = bias[channel];
-            for (int c = 0; c < s.channels; ++c) {
-                const T* own = x + plane_start(picture * s.channels + c, s.h, s.w);
-                const T* filter = weight + (long long)(channel * s.channels + c) * taps;
-                for (int i = 0; i < taps; ++i) {
-                    const int iy = top + i / s.kw * s.dh, ix = left + i % s.kw * s.dw;
-                    if (iy >= 0 && iy < s.h && ix >= 0 && ix < s.w) {
-                        sum += widen(filter[i]) * widen(own[iy * s.w + ix]);
-                    }
+    EACH_PIXEL(plane, pixel, planes, s.oh * s.ow) {
+        const int picture = plane / out, channel = plane % out, taps = s.kh * s.kw;
+        const int top = pixel / s.ow * s.sh - s.ph, left = pixel % s.ow * s.sw - s.pw;
+        float sum = bias[channel];
+        for (int c = 0; c < s.channels; ++c) {
+            const T* own = x + plane_start(picture * s.channels + c, s.h, s.w);
+            const T* filter = weight + (long long)(channel * s.channels + c) * taps;
+            for (int i = 0; i < taps; ++i) {
+                const int iy = top + i / s.kw * s.dh, ix = left + i % s.kw * s.dw;
+                if (iy >= 0 && iy < s.h && ix >= 0 && ix < s.w) {
+                    sum += widen(filter[i]) * widen(own[iy * s.w + ix]);
                 }
             }
-            store(y + plane_start(plane, s.oh, s.ow) + pixel, activate(sum, activation));
         }
+        store(y + plane_start(plane, s.oh, s.ow) + pixel, activate(sum, activation));
     }
 }
 

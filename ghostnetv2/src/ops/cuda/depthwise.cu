@@ -41,49 +41,43 @@ template <typename T>
 DEVICE void forward(const T* x, const T* weight, const float* scale, const float* shift,
                     const T* gate, int gh, int gw, const T* add, int activation, T* y,
                     const Window& s, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.oh * s.ow) {
-            const int channel = plane % s.channels, oy = pixel / s.ow, ox = pixel % s.ow;
-            const long long at = plane_start(plane, s.oh, s.ow) + pixel;
-            const T* own = x + plane_start(plane, s.h, s.w);
-            float value = correlate(own, weight + (long long)channel * s.kh * s.kw, s, oy, ox);
-            if (scale) value *= scale[channel];
-            if (shift) value += shift[channel];
-            value = activate(value, activation);
-            if (gate) {
-                const int row = (long long)oy * gh / s.oh, column = (long long)ox * gw / s.ow;
-                value *= widen(gate[plane_start(plane, gh, gw) + row * gw + column]);
-            }
-            if (add) value += widen(add[at]);
-            store(y + at, value);
+    EACH_PIXEL(plane, pixel, planes, s.oh * s.ow) {
+        const int channel = plane % s.channels, oy = pixel / s.ow, ox = pixel % s.ow;
+        const long long at = plane_start(plane, s.oh, s.ow) + pixel;
+        const T* own = x + plane_start(plane, s.h, s.w);
+        float value = correlate(own, weight + (long long)channel * s.kh * s.kw, s, oy, ox);
+        if (scale) value *= scale[channel];
+        if (shift) value += shift[channel];
+        value = activate(value, activation);
+        if (gate) {
+            const int row = (long long)oy * gh / s.oh, column = (long long)ox * gw / s.ow;
+            value *= widen(gate[plane_start(plane, gh, gw) + row * gw + column]);
         }
+        if (add) value += widen(add[at]);
+        store(y + at, value);
     }
 }
 
 // The gradient of x gathers: each input value asks which outputs have read it.
 template <typename T>
 DEVICE void grad_input(const T* weight, const T* grad_y, T* grad_x, const Window& s, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.h * s.w) {
-            const int iy = pixel / s.w, ix = pixel % s.w;
-            const T* filter = weight + (long long)(plane % s.channels) * s.kh * s.kw;
-            const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
-            float sum = 0.0f;
-            for (int ky = 0; ky < s.kh; ++ky) {
-                const int from_top = iy + s.ph - ky * s.dh;
-                if (from_top < 0 || from_top % s.sh != 0 || from_top / s.sh >= s.oh) continue;
-                const T* row = grad + from_top / s.sh * s.ow;
-                for (int kx = 0; kx < s.kw; ++kx) {
-                    const int from_left = ix + s.pw - kx * s.dw;
-                    if (from_left < 0 || from_left % s.sw != 0) continue;
-                    const int ox = from_left / s.sw;
-                    if (ox < s.ow) sum += widen(filter[ky * s.kw + kx]) * widen(row[ox]);
-                }
+    EACH_PIXEL(plane, pixel, planes, s.h * s.w) {
+        const int iy = pixel / s.w, ix = pixel % s.w;
+        const T* filter = weight + (long long)(plane % s.channels) * s.kh * s.kw;
+        const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
+        float sum = 0.0f;
+        for (int ky = 0; ky < s.kh; ++ky) {
+            const int from_top = iy + s.ph - ky * s.dh;
+            if (from_top < 0 || from_top % s.sh != 0 || from_top / s.sh >= s.oh) continue;
+            const T* row = grad + from_top / s.sh * s.ow;
+            for (int kx = 0; kx < s.kw; ++kx) {
+                const int from_left = ix + s.pw - kx * s.dw;
+                if (from_left < 0 || from_left % s.sw != 0) continue;
+                const int ox = from_left / s.sw;
+                if (ox < s.ow) sum += widen(filter[ky * s.kw + kx]) * widen(row[ox]);
             }
-            store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
         }
+        store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
     }
 }
 
@@ -95,16 +89,14 @@ DEVICE void grad_weight(const T* x, const T* grad_y, T* grad_weight, const Windo
     const int ky = tap / s.kw, kx = tap % s.kw, pixels = s.oh * s.ow;
     THREADS {
         float sum = 0.0f;
-        for (int picture = 0; picture < batch; ++picture) {
+        EACH_OF_CHANNEL(picture, pixel, batch, pixels) {
             const int plane = picture * s.channels + channel;
-            const T* own = x + plane_start(plane, s.h, s.w);
-            const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
-            for (int pixel = threadIdx.x; pixel < pixels; pixel += SUM_THREADS) {
-                const int iy = pixel / s.ow * s.sh - s.ph + ky * s.dh;
-                const int ix = pixel % s.ow * s.sw - s.pw + kx * s.dw;
-                if (iy >= 0 && iy < s.h && ix >= 0 && ix < s.w) {
-                    sum += widen(own[iy * s.w + ix]) * widen(grad[pixel]);
-                }
+            const int iy = pixel / s.ow * s.sh - s.ph + ky * s.dh;
+            const int ix = pixel % s.ow * s.sw - s.pw + kx * s.dw;
+            if (iy >= 0 && iy < s.h && ix >= 0 && ix < s.w) {
+                const T* own = x + plane_start(plane, s.h, s.w);
+                const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
+                sum += widen(own[iy * s.w + ix]) * widen(grad[pixel]);
             }
         }
         sums[threadIdx.x] = sum;

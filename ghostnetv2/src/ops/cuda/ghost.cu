@@ -54,32 +54,29 @@ DEVICE float cheap(const Ghost<T>& g, const T* raw, int channel, int y, int x) {
 template <typename T>
 DEVICE void ghost(const Ghost<T>& g, int planes) {
     const int across = (g.w + 1) / 2, quads = across * ((g.h + 1) / 2);
-    EACH_PLANE(plane, planes) THREADS {
-        const int quad = PIXEL;
-        if (quad < quads) {
-            const int picture = plane / g.primary, channel = plane % g.primary;
-            const int top = quad / across * 2, left = quad % across * 2;
-            const T* raw = g.raw + plane_start(plane, g.h, g.w);
-            for (int half = 0; half < 2; ++half) {
-                const int made = half * g.primary + channel;
-                if (made >= g.channels) continue;
-                const int to = picture * g.channels + made;
-                float sum = 0.0f;
-                for (int i = 0; i < 4; ++i) {
-                    const int y = top + i / 2, x = left + i % 2;
-                    if (y >= g.h || x >= g.w) continue;
-                    float value = half == 0 ? padded(raw, g.primary_bias[channel], g.activation,
-                                                     y, x, g.h, g.w)
-                                            : cheap(g, raw, channel, y, x);
-                    value = joined(g, value, picture, made, y, x);
-                    sum += value;
-                    store(g.y + plane_start(to, g.h, g.w) + y * g.w + x, value);
-                }
-                // An odd last row or column has no mean.
-                if (g.pooled && top + 1 < g.h && left + 1 < g.w) {
-                    const long long start = plane_start(to, g.h / 2, g.w / 2);
-                    store(g.pooled + start + top / 2 * (g.w / 2) + left / 2, 0.25f * sum);
-                }
+    EACH_PIXEL(plane, quad, planes, quads) {
+        const int picture = plane / g.primary, channel = plane % g.primary;
+        const int top = quad / across * 2, left = quad % across * 2;
+        const T* raw = g.raw + plane_start(plane, g.h, g.w);
+        for (int half = 0; half < 2; ++half) {
+            const int made = half * g.primary + channel;
+            if (made >= g.channels) continue;
+            const int to = picture * g.channels + made;
+            float sum = 0.0f;
+            for (int i = 0; i < 4; ++i) {
+                const int y = top + i / 2, x = left + i % 2;
+                if (y >= g.h || x >= g.w) continue;
+                float value = half == 0 ? padded(raw, g.primary_bias[channel], g.activation,
+                                                 y, x, g.h, g.w)
+                                        : cheap(g, raw, channel, y, x);
+                value = joined(g, value, picture, made, y, x);
+                sum += value;
+                store(g.y + plane_start(to, g.h, g.w) + y * g.w + x, value);
+            }
+            // An odd last row or column has no mean.
+            if (g.pooled && top + 1 < g.h && left + 1 < g.w) {
+                const long long start = plane_start(to, g.h / 2, g.w / 2);
+                store(g.pooled + start + top / 2 * (g.w / 2) + left / 2, 0.25f * sum);
             }
         }
     }
@@ -92,25 +89,22 @@ template <typename T>
 DEVICE void attention(const T* raw, const float* bias, const T* along_rows,
                       const float* rows_bias, const T* along_columns, const float* columns_bias,
                       T* gate, int side, int channels, int h, int w, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < h * w) {
-            const int channel = plane % channels;
-            const T* own = raw + plane_start(plane, h, w);
-            float sum = columns_bias[channel];
-            for (int i = 0; i < side; ++i) {
-                const int y = pixel / w + i - side / 2;
-                if (y < 0 || y >= h) continue;
-                float along = rows_bias[channel];
-                for (int k = 0; k < side; ++k) {
-                    const int x = pixel % w + k - side / 2;
-                    along += widen(along_rows[channel * side + k]) *
-                             padded(own, bias[channel], IDENTITY, y, x, h, w);
-                }
-                sum += widen(along_columns[channel * side + i]) * along;
+    EACH_PIXEL(plane, pixel, planes, h * w) {
+        const int channel = plane % channels;
+        const T* own = raw + plane_start(plane, h, w);
+        float sum = columns_bias[channel];
+        for (int i = 0; i < side; ++i) {
+            const int y = pixel / w + i - side / 2;
+            if (y < 0 || y >= h) continue;
+            float along = rows_bias[channel];
+            for (int k = 0; k < side; ++k) {
+                const int x = pixel % w + k - side / 2;
+                along += widen(along_rows[channel * side + k]) *
+                         padded(own, bias[channel], IDENTITY, y, x, h, w);
             }
-            store(gate + plane_start(plane, h, w) + pixel, sigmoid(sum));
+            sum += widen(along_columns[channel * side + i]) * along;
         }
+        store(gate + plane_start(plane, h, w) + pixel, sigmoid(sum));
     }
 }
 

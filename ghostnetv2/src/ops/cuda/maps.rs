@@ -213,6 +213,7 @@ pub(in super::super) fn depthwise_grad_weight(
         Operand::Geometry(geometry),
         Operand::Int(b),
     ];
+    crate::gpu::int(grad.1.shape().elem_count() / c.max(1))?; // what a block counts
     let (grid, made) = (Grid::sums(c * kh * kw, 1), (x.0.dtype(), c * kh * kw));
     let y = launch((DEPTHWISE, "depthwise_grad_weight"), x.0, grid, made, &operands)?;
     Ok((y, Shape::from((c, 1, kh, kw))))

@@ -32,44 +32,38 @@ DEVICE float share_of(const Span& rows, const Span& columns, const Window& s, in
 // Means of windows, over their values in the map or over the zeros of the padding too.
 template <typename T>
 DEVICE void average(const T* x, T* y, const Window& s, int count_padding, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.oh * s.ow) {
-            const T* own = x + plane_start(plane, s.h, s.w);
-            const Span rows = span_of(pixel / s.ow, s.sh, s.ph, s.kh, s.h);
-            const Span columns = span_of(pixel % s.ow, s.sw, s.pw, s.kw, s.w);
-            float sum = 0.0f;
-            for (int iy = rows.first; iy < rows.end; ++iy) {
-                for (int ix = columns.first; ix < columns.end; ++ix) {
-                    sum += widen(own[iy * s.w + ix]);
-                }
+    EACH_PIXEL(plane, pixel, planes, s.oh * s.ow) {
+        const T* own = x + plane_start(plane, s.h, s.w);
+        const Span rows = span_of(pixel / s.ow, s.sh, s.ph, s.kh, s.h);
+        const Span columns = span_of(pixel % s.ow, s.sw, s.pw, s.kw, s.w);
+        float sum = 0.0f;
+        for (int iy = rows.first; iy < rows.end; ++iy) {
+            for (int ix = columns.first; ix < columns.end; ++ix) {
+                sum += widen(own[iy * s.w + ix]);
             }
-            const float share = share_of(rows, columns, s, count_padding);
-            store(y + plane_start(plane, s.oh, s.ow) + pixel, sum * share);
         }
+        const float share = share_of(rows, columns, s, count_padding);
+        store(y + plane_start(plane, s.oh, s.ow) + pixel, sum * share);
     }
 }
 
 template <typename T>
 DEVICE void average_grad(const T* grad_y, T* grad_x, const Window& s, int count_padding,
                          int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.h * s.w) {
-            const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
-            const Span down = windows_of(pixel / s.w, s.sh, s.ph, s.kh, s.oh);
-            const Span across = windows_of(pixel % s.w, s.sw, s.pw, s.kw, s.ow);
-            float sum = 0.0f;
-            for (int oy = down.first; oy < down.end; ++oy) {
-                const Span rows = span_of(oy, s.sh, s.ph, s.kh, s.h);
-                for (int ox = across.first; ox < across.end; ++ox) {
-                    const Span columns = span_of(ox, s.sw, s.pw, s.kw, s.w);
-                    const float share = share_of(rows, columns, s, count_padding);
-                    sum += widen(grad[oy * s.ow + ox]) * share;
-                }
+    EACH_PIXEL(plane, pixel, planes, s.h * s.w) {
+        const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
+        const Span down = windows_of(pixel / s.w, s.sh, s.ph, s.kh, s.oh);
+        const Span across = windows_of(pixel % s.w, s.sw, s.pw, s.kw, s.ow);
+        float sum = 0.0f;
+        for (int oy = down.first; oy < down.end; ++oy) {
+            const Span rows = span_of(oy, s.sh, s.ph, s.kh, s.h);
+            for (int ox = across.first; ox < across.end; ++ox) {
+                const Span columns = span_of(ox, s.sw, s.pw, s.kw, s.w);
+                const float share = share_of(rows, columns, s, count_padding);
+                sum += widen(grad[oy * s.ow + ox]) * share;
             }
-            store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
         }
+        store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
     }
 }
 
@@ -95,33 +89,27 @@ DEVICE int largest(const T* x, int oy, int ox, const Window& s) {
 
 template <typename T>
 DEVICE void maximum(const T* x, T* y, const Window& s, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.oh * s.ow) {
-            const T* own = x + plane_start(plane, s.h, s.w);
-            const int place = largest(own, pixel / s.ow, pixel % s.ow, s);
-            y[plane_start(plane, s.oh, s.ow) + pixel] = own[place];
-        }
+    EACH_PIXEL(plane, pixel, planes, s.oh * s.ow) {
+        const T* own = x + plane_start(plane, s.h, s.w);
+        const int place = largest(own, pixel / s.ow, pixel % s.ow, s);
+        y[plane_start(plane, s.oh, s.ow) + pixel] = own[place];
     }
 }
 
 template <typename T>
 DEVICE void maximum_grad(const T* x, const T* grad_y, T* grad_x, const Window& s, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.h * s.w) {
-            const T* own = x + plane_start(plane, s.h, s.w);
-            const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
-            const Span down = windows_of(pixel / s.w, s.sh, s.ph, s.kh, s.oh);
-            const Span across = windows_of(pixel % s.w, s.sw, s.pw, s.kw, s.ow);
-            float sum = 0.0f;
-            for (int oy = down.first; oy < down.end; ++oy) {
-                for (int ox = across.first; ox < across.end; ++ox) {
-                    if (largest(own, oy, ox, s) == pixel) sum += widen(grad[oy * s.ow + ox]);
-                }
+    EACH_PIXEL(plane, pixel, planes, s.h * s.w) {
+        const T* own = x + plane_start(plane, s.h, s.w);
+        const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
+        const Span down = windows_of(pixel / s.w, s.sh, s.ph, s.kh, s.oh);
+        const Span across = windows_of(pixel % s.w, s.sw, s.pw, s.kw, s.ow);
+        float sum = 0.0f;
+        for (int oy = down.first; oy < down.end; ++oy) {
+            for (int ox = across.first; ox < across.end; ++ox) {
+                if (largest(own, oy, ox, s) == pixel) sum += widen(grad[oy * s.ow + ox]);
             }
-            store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
         }
+        store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
     }
 }
 
@@ -150,12 +138,9 @@ DEVICE void plane_mean(const T* x, const float* shift, int activation, T* y, int
 // The gradient of a plain mean.
 template <typename T>
 DEVICE void plane_mean_grad(const T* grad_y, T* grad_x, int pixels, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < pixels) {
-            const float grad = widen(grad_y[plane]) / (float)pixels;
-            store(grad_x + plane_start(plane, pixels, 1) + pixel, grad);
-        }
+    EACH_PIXEL(plane, pixel, planes, pixels) {
+        const float grad = widen(grad_y[plane]) / (float)pixels;
+        store(grad_x + plane_start(plane, pixels, 1) + pixel, grad);
     }
 }
 

@@ -4,33 +4,27 @@
 
 template <typename T>
 DEVICE void nearest(const T* x, T* y, const Window& s, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.oh * s.ow) {
-            const int row = (long long)(pixel / s.ow) * s.h / s.oh;
-            const int column = (long long)(pixel % s.ow) * s.w / s.ow;
-            const T value = x[plane_start(plane, s.h, s.w) + row * s.w + column];
-            y[plane_start(plane, s.oh, s.ow) + pixel] = value;
-        }
+    EACH_PIXEL(plane, pixel, planes, s.oh * s.ow) {
+        const int row = (long long)(pixel / s.ow) * s.h / s.oh;
+        const int column = (long long)(pixel % s.ow) * s.w / s.ow;
+        const T value = x[plane_start(plane, s.h, s.w) + row * s.w + column];
+        y[plane_start(plane, s.oh, s.ow) + pixel] = value;
     }
 }
 
 template <typename T>
 DEVICE void nearest_grad(const T* grad_y, T* grad_x, const Window& s, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.h * s.w) {
-            const int iy = pixel / s.w, ix = pixel % s.w;
-            const int bottom = first_of(iy + 1, s.h, s.oh), right = first_of(ix + 1, s.w, s.ow);
-            const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
-            float sum = 0.0f;
-            for (int oy = first_of(iy, s.h, s.oh); oy < bottom; ++oy) {
-                for (int ox = first_of(ix, s.w, s.ow); ox < right; ++ox) {
-                    sum += widen(grad[oy * s.ow + ox]);
-                }
+    EACH_PIXEL(plane, pixel, planes, s.h * s.w) {
+        const int iy = pixel / s.w, ix = pixel % s.w;
+        const int bottom = first_of(iy + 1, s.h, s.oh), right = first_of(ix + 1, s.w, s.ow);
+        const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
+        float sum = 0.0f;
+        for (int oy = first_of(iy, s.h, s.oh); oy < bottom; ++oy) {
+            for (int ox = first_of(ix, s.w, s.ow); ox < right; ++ox) {
+                sum += widen(grad[oy * s.ow + ox]);
             }
-            store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
         }
+        store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
     }
 }
 
@@ -79,49 +73,43 @@ DEVICE int last_taker(int at, int from, int to, float step, int corners) {
 
 template <typename T>
 DEVICE void bilinear(const T* x, T* y, const Window& s, int corners, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.oh * s.ow) {
-            const float step_y = step_of(s.h, s.oh, corners), step_x = step_of(s.w, s.ow, corners);
-            const Taps row = taps_of(pixel / s.ow, s.h, step_y, corners);
-            const Taps column = taps_of(pixel % s.ow, s.w, step_x, corners);
-            const T* upper = x + plane_start(plane, s.h, s.w) + row.first * s.w;
-            const T* lower = x + plane_start(plane, s.h, s.w) + row.second * s.w;
-            const float rest = 1.0f - column.share;
-            const float above =
-                widen(upper[column.first]) * rest + widen(upper[column.second]) * column.share;
-            const float below =
-                widen(lower[column.first]) * rest + widen(lower[column.second]) * column.share;
-            const float value = above * (1.0f - row.share) + below * row.share;
-            store(y + plane_start(plane, s.oh, s.ow) + pixel, value);
-        }
+    EACH_PIXEL(plane, pixel, planes, s.oh * s.ow) {
+        const float step_y = step_of(s.h, s.oh, corners), step_x = step_of(s.w, s.ow, corners);
+        const Taps row = taps_of(pixel / s.ow, s.h, step_y, corners);
+        const Taps column = taps_of(pixel % s.ow, s.w, step_x, corners);
+        const T* upper = x + plane_start(plane, s.h, s.w) + row.first * s.w;
+        const T* lower = x + plane_start(plane, s.h, s.w) + row.second * s.w;
+        const float rest = 1.0f - column.share;
+        const float above =
+            widen(upper[column.first]) * rest + widen(upper[column.second]) * column.share;
+        const float below =
+            widen(lower[column.first]) * rest + widen(lower[column.second]) * column.share;
+        const float value = above * (1.0f - row.share) + below * row.share;
+        store(y + plane_start(plane, s.oh, s.ow) + pixel, value);
     }
 }
 
 template <typename T>
 DEVICE void bilinear_grad(const T* grad_y, T* grad_x, const Window& s, int corners, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < s.h * s.w) {
-            const int iy = pixel / s.w, ix = pixel % s.w;
-            const float step_y = step_of(s.h, s.oh, corners), step_x = step_of(s.w, s.ow, corners);
-            const int bottom = last_taker(iy, s.h, s.oh, step_y, corners);
-            const int left = first_taker(ix, s.w, step_x, corners);
-            const int right = last_taker(ix, s.w, s.ow, step_x, corners);
-            const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
-            float sum = 0.0f;
-            for (int oy = first_taker(iy, s.h, step_y, corners); oy <= bottom; ++oy) {
-                const float of_row = share_of(iy, oy, s.h, step_y, corners);
-                if (of_row == 0.0f) continue;
-                float along = 0.0f;
-                for (int ox = left; ox <= right; ++ox) {
-                    const float share = share_of(ix, ox, s.w, step_x, corners);
-                    if (share != 0.0f) along += share * widen(grad[oy * s.ow + ox]);
-                }
-                sum += of_row * along;
+    EACH_PIXEL(plane, pixel, planes, s.h * s.w) {
+        const int iy = pixel / s.w, ix = pixel % s.w;
+        const float step_y = step_of(s.h, s.oh, corners), step_x = step_of(s.w, s.ow, corners);
+        const int bottom = last_taker(iy, s.h, s.oh, step_y, corners);
+        const int left = first_taker(ix, s.w, step_x, corners);
+        const int right = last_taker(ix, s.w, s.ow, step_x, corners);
+        const T* grad = grad_y + plane_start(plane, s.oh, s.ow);
+        float sum = 0.0f;
+        for (int oy = first_taker(iy, s.h, step_y, corners); oy <= bottom; ++oy) {
+            const float of_row = share_of(iy, oy, s.h, step_y, corners);
+            if (of_row == 0.0f) continue;
+            float along = 0.0f;
+            for (int ox = left; ox <= right; ++ox) {
+                const float share = share_of(ix, ox, s.w, step_x, corners);
+                if (share != 0.0f) along += share * widen(grad[oy * s.ow + ox]);
             }
-            store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
+            sum += of_row * along;
         }
+        store(grad_x + plane_start(plane, s.h, s.w) + pixel, sum);
     }
 }
 

@@ -5,12 +5,9 @@
 // y = x * scale [batch, channels]. With the gradient of y as x, this is the gradient of x.
 template <typename T>
 DEVICE void forward(const T* x, const T* scale, T* y, int pixels, int planes) {
-    EACH_PLANE(plane, planes) THREADS {
-        const int pixel = PIXEL;
-        if (pixel < pixels) {
-            const long long at = plane_start(plane, pixels, 1) + pixel;
-            store(y + at, widen(x[at]) * widen(scale[plane]));
-        }
+    EACH_PIXEL(plane, pixel, planes, pixels) {
+        const long long at = plane_start(plane, pixels, 1) + pixel;
+        store(y + at, widen(x[at]) * widen(scale[plane]));
     }
 }
 
