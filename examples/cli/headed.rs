@@ -12,6 +12,7 @@ use ghostnetv2::weights::{Checkpoint, ModelSource, TimmConfig};
 use ghostnetv2::{Config, MIN_SIDE};
 use heads::Seeded;
 use heads::placement::InputConfig;
+use serde_json::Value;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -61,6 +62,8 @@ pub struct Headed<P> {
     pub backbone: Config,
     /// The weights, where there are any.
     pub checkpoint: Option<Checkpoint>,
+    /// `head` of `config.json`, where it is about this kind of network.
+    told: Option<Value>,
 }
 
 impl HeadedArgs {
@@ -76,16 +79,17 @@ impl HeadedArgs {
         Self { model, weights: None, preset, which, offline }
     }
 
-    /// As [`HeadedArgs::open`], with the weights of a classifier or of a whole network: those of the
-    /// classifier that ships where none are named.
+    /// As [`HeadedArgs::open`], with the weights of a classifier, or of a whole network: of `kind`, the
+    /// `head.type` of its `config.json`, or of another, of which only the backbone matters. Where none
+    /// are named, those of the classifier that ships.
     ///
     /// # Errors
     /// As there.
-    pub fn open_to_train<P>(&self, quiet: bool) -> Result<(Headed<P>, Checkpoint)>
+    pub fn open_to_train<P>(&self, kind: &str, quiet: bool) -> Result<(Headed<P>, Checkpoint)>
     where
         P: FromStr<Err: Display>,
     {
-        let mut headed = self.open_or(None, quiet)?;
+        let mut headed = self.open_or(None, Some(kind), quiet)?;
         let checkpoint = match headed.checkpoint.clone() {
             Some(checkpoint) => checkpoint,
             None => model::DEFAULT.open_local()?,
@@ -105,10 +109,15 @@ impl HeadedArgs {
     where
         P: FromStr<Err: Display> + Shipped,
     {
-        self.open_or(self.preset.is_none().then_some(P::BUILT_IN), quiet)
+        self.open_or(self.preset.is_none().then_some(P::BUILT_IN), None, quiet)
     }
 
-    fn open_or<P>(&self, built_in: Option<ModelSource>, quiet: bool) -> Result<Headed<P>>
+    fn open_or<P>(
+        &self,
+        built_in: Option<ModelSource>,
+        kind: Option<&str>,
+        quiet: bool,
+    ) -> Result<Headed<P>>
     where
         P: FromStr<Err: Display>,
     {
@@ -130,15 +139,20 @@ impl HeadedArgs {
             (None, Some(config)) => config.config()?,
             (None, None) => Config::v2(1.0),
         };
-        let preset = self.preset::<P>(config)?;
-        Ok(Headed { preset, backbone, checkpoint })
+        let alike = |head: &&Value| {
+            let told = head.get("type").and_then(Value::as_str);
+            kind.zip(told).is_none_or(|(kind, told)| kind == told)
+        };
+        let told = config.and_then(|config| config.get("head")).filter(alike).cloned();
+        let preset = self.preset::<P>(told.as_ref())?;
+        Ok(Headed { preset, backbone, checkpoint, told })
     }
 
-    fn preset<P>(&self, config: Option<&TimmConfig>) -> Result<P>
+    fn preset<P>(&self, head: Option<&Value>) -> Result<P>
     where
         P: FromStr<Err: Display>,
     {
-        let told = config.and_then(|config| config.get("head")?.get("preset")?.as_str());
+        let told = head.and_then(|head| head.get("preset")?.as_str());
         let (name, origin) = match (&self.preset, told) {
             (Some(name), _) => (name.as_str(), "--preset"),
             (None, Some(name)) => (name, "config.json: head.preset"),
@@ -174,7 +188,7 @@ impl<P> Headed<P> {
     /// # Errors
     /// [`Usage`]: something else than a number of pixels.
     pub fn told_size(&self) -> Result<Option<usize>> {
-        let told = self.timm_config().and_then(|config| config.get("head")?.get("size"));
+        let told = self.told.as_ref().and_then(|head| head.get("size"));
         let Some(told) = told else { return Ok(None) };
         let size = told.as_u64().and_then(|size| usize::try_from(size).ok());
         let text = format!("config.json: head.size {told}: expected a number of pixels");

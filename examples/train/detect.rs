@@ -120,7 +120,8 @@ impl DetectArgs {
     /// Looks at all data, and finds the weights to start from.
     fn setup(&self, device: Device) -> Result<(DetectionTask, Start, Preset)> {
         let quiet = self.run.quiet;
-        let (headed, checkpoint): (Headed<Preset>, _) = self.start.headed().open_to_train(quiet)?;
+        let (headed, checkpoint): (Headed<Preset>, _) =
+            self.start.headed().open_to_train("retinanet", quiet)?;
         let mut config = headed.preset.config();
         config.input = sized(config.input, self.size, headed.told_size()?)?;
 
@@ -190,8 +191,7 @@ fn begin(
     note: &dyn Fn(&str),
 ) -> Result<(Start, Vec<u64>)> {
     if !checkpoint.names().any(|name| name.starts_with(config.class_layer())) {
-        let prefix = config.names.backbone().to_owned();
-        return Ok((Start::Backbone { prefix, checkpoint }, wanted.to_vec()));
+        return Ok((Start::backbone(config.names.backbone(), checkpoint), wanted.to_vec()));
     }
     let known = config.with_classes_of(&checkpoint)?;
     // Everything that does not fit is said here, together.

@@ -115,7 +115,8 @@ impl SegmentArgs {
     /// Looks at all data, and finds the weights to start from.
     fn setup(&self, device: Device) -> Result<(SegmentationTask, Start, Preset)> {
         let quiet = self.run.quiet;
-        let (headed, checkpoint): (Headed<Preset>, _) = self.start.headed().open_to_train(quiet)?;
+        let (headed, checkpoint): (Headed<Preset>, _) =
+            self.start.headed().open_to_train("semantic_fpn", quiet)?;
         let mut config = headed.preset.config();
         config.input = sized(config.input, self.size, headed.told_size()?)?;
 
@@ -192,8 +193,7 @@ fn begin(
     note: &dyn Fn(&str),
 ) -> Result<Start> {
     if !checkpoint.names().any(|name| name.starts_with(config.class_layer())) {
-        let prefix = config.names.backbone().to_owned();
-        return Ok(Start::Backbone { prefix, checkpoint });
+        return Ok(Start::backbone(config.names.backbone(), checkpoint));
     }
     let known = config.with_classes_of(&checkpoint)?;
     // Everything that does not fit is said here, together.

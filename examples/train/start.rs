@@ -6,9 +6,10 @@ use cli::headed::HeadedArgs;
 /// `--init`, `--preset`, `--which`, `--offline`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StartArgs {
-    /// What to start from: a classifier, whose weights become the backbone's, or a whole network,
-    /// which is trained on; a published name, a repository hf:org/repo[@revision], a folder with
-    /// config.json and model.safetensors, or a .safetensors file [default: the built-in classifier]
+    /// What to start from: a classifier or a network with another head, whose weights become the
+    /// backbone's, or a whole network of this kind, which is trained on; a published name, a
+    /// repository hf:org/repo[@revision], a folder with config.json and model.safetensors, or a
+    /// .safetensors file [default: the built-in classifier]
     #[arg(long, value_name = "MODEL")]
     init: Option<String>,
     /// Whose layout and constants the network has [default: `head.preset` of the config.json of

@@ -15,11 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Start {
     /// Nothing is known.
     Drawn,
-    /// A classifier's, which become those of the backbone that lies under `prefix`.
+    /// A classifier's, or those of another network's backbone, which become those of the backbone
+    /// that lies under `prefix`: see [`Start::backbone`].
     Backbone {
         /// Such as `backbone.body`.
         prefix: String,
-        /// Under timm's names.
+        /// What stands before timm's names in the checkpoint: nothing, or such as `backbone.body.`.
+        from: String,
+        /// Where they are.
         checkpoint: Checkpoint,
     },
     /// The whole network's.
@@ -32,6 +35,14 @@ pub enum Start {
 }
 
 impl Start {
+    /// For a backbone that lies under `prefix`, the weights of a classifier or of the backbone of any
+    /// network with a head: where its stem is, the rest is too.
+    pub fn backbone(prefix: &str, checkpoint: Checkpoint) -> Self {
+        let stem = checkpoint.names().find_map(|name| name.strip_suffix("conv_stem.weight"));
+        let from = stem.unwrap_or_default().to_owned();
+        Self::Backbone { prefix: prefix.to_owned(), from, checkpoint }
+    }
+
     /// Looks at every weight that a network asks for, which `build` builds: what is wrong with the
     /// checkpoint comes out together, before anything else is done.
     ///
@@ -101,14 +112,16 @@ impl Start {
     fn known(&self, name: &str, shape: &Shape) -> std::result::Result<Option<Tensor>, Fault> {
         let (checkpoint, own, replaced) = match self {
             Self::Drawn => return Ok(None),
-            Self::Backbone { prefix, checkpoint } => {
+            Self::Backbone { prefix, from, checkpoint } => {
                 let own = name.strip_prefix(prefix.as_str()).and_then(|own| own.strip_prefix('.'));
                 let Some(own) = own else { return Ok(None) };
-                (checkpoint, own, None)
+                (checkpoint, format!("{from}{own}"), None)
             }
-            Self::Whole { checkpoint, replaced } => (checkpoint, name, replaced.as_deref()),
+            Self::Whole { checkpoint, replaced } => {
+                (checkpoint, name.to_owned(), replaced.as_deref())
+            }
         };
-        let found = checkpoint.tensor(own).map_err(Fault::Unreadable)?;
+        let found = checkpoint.tensor(&own).map_err(Fault::Unreadable)?;
         match found {
             Some(tensor) if tensor.shape() == shape => Ok(Some(tensor)),
             _ if replaced.is_some_and(|layer| name.starts_with(layer)) => Ok(None),
@@ -191,16 +204,23 @@ mod tests {
 
     #[test]
     fn a_backbone_is_known_and_the_rest_is_drawn() {
-        let start = Start::Backbone {
-            prefix: "body".into(),
-            checkpoint: checkpoint(&[("stem", &[1.0, 2.0]), ("classifier", &[0.0])]),
-        };
+        let known = checkpoint(&[("stem", &[1.0, 2.0]), ("classifier", &[0.0])]);
+        let start = Start::backbone("body", known);
         assert_eq!(values(&start, "body.stem").unwrap(), [1.0, 2.0]);
         assert!(values(&start, "head").is_ok());
         let error = values(&start, "body.classifier").unwrap_err().to_string();
         assert!(error.contains("body.classifier: expected [2], found [1]"), "{error}");
         let error = values(&start, "body.other").unwrap_err().to_string();
         assert!(error.contains("found none"), "{error}");
+    }
+
+    #[test]
+    fn another_networks_backbone_is_found_by_its_stem() {
+        let known = [("net.body.conv_stem.weight", &[1.0, 2.0][..]), ("net.body.a", &[3.0, 4.0])];
+        let start = Start::backbone("encoder", checkpoint(&known));
+        assert_eq!(values(&start, "encoder.conv_stem.weight").unwrap(), [1.0, 2.0]);
+        assert_eq!(values(&start, "encoder.a").unwrap(), [3.0, 4.0]);
+        assert!(values(&start, "encoder.b").unwrap_err().to_string().contains("found none"));
     }
 
     #[test]

@@ -42,7 +42,12 @@ pub(crate) fn classify<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) 
     run("classify", arguments)
 }
 
+/// Something that ships.
+pub(crate) fn asset(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name)
+}
+
 /// A picture that ships.
 pub(crate) fn sample(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/samples").join(name)
+    asset("samples").join(name)
 }

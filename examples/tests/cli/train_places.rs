@@ -1,6 +1,6 @@
 //! `train detect` and `train segment` on pictures of coloured rectangles.
 
-use crate::program::{command, ended, run};
+use crate::program::{asset, command, ended, run};
 use crate::training::{
     SIDE, complete, inside, killed_and_resumed, must_fall, picture, png, rectangle, text,
 };
@@ -168,6 +168,26 @@ fn a_segmentation_network_learns_what_its_masks_show_and_the_programs_load_it() 
     ));
     let scored: Value = serde_json::from_str(&scored.stdout).unwrap();
     assert!(scored["miou_of_present"].as_f64().unwrap() > 0.6, "{scored}");
+}
+
+/// The detector's backbone is wanted, not its input's size, which masks of 64 pixels would miss.
+#[test]
+fn a_segmentation_network_starts_from_a_detectors_backbone() {
+    let folder = tempfile::tempdir().unwrap();
+    masks(folder.path(), 2);
+    let detector = text(asset("ghostnetv2_100-coco-person"));
+    let out = folder.path().join("run");
+    let more = ["--epochs", "1", "--lr", "0", "--init", &detector];
+    complete(run("train", segment(folder.path(), &out, &more)));
+    let tensor = |file: PathBuf, name: &str| {
+        let tensors = candle::safetensors::load(file, &candle::Device::Cpu).unwrap();
+        let tensor = tensors[name].to_dtype(candle::DType::F32).unwrap();
+        tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let started =
+        tensor(out.join("best/model.safetensors"), "backbone.timm_model.conv_stem.weight");
+    let known = asset("ghostnetv2_100-coco-person").join("model.safetensors");
+    assert_eq!(started, tensor(known, "backbone.body.conv_stem.weight"));
 }
 
 #[test]
