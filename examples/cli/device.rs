@@ -52,8 +52,7 @@ impl DeviceArgs {
         match if self.cpu { Choice::Cpu } else { self.device } {
             Choice::Cpu => Ok(Device::Cpu),
             Choice::Cuda(n) if cfg!(feature = "cuda") => {
-                let missing = format!("can't use CUDA device {n}: no NVIDIA GPU with a driver");
-                Device::new_cuda(n).map_err(|error| anyhow!("{missing}: {}", reason(&error)))
+                cuda(n).map_err(|reason| anyhow!("can't use CUDA device {n}: {reason}"))
             }
             Choice::Metal if cfg!(feature = "metal") => {
                 Device::new_metal(0).map_err(|error| anyhow!("can't use Metal: {}", reason(&error)))
@@ -78,17 +77,26 @@ fn missing(feature: &str) -> anyhow::Error {
 
 fn automatic(warn: impl Fn(&str)) -> Device {
     let opened = if cfg!(feature = "cuda") {
-        Device::new_cuda(0)
+        cuda(0)
     } else if cfg!(feature = "metal") {
-        Device::new_metal(0)
+        Device::new_metal(0).map_err(|error| reason(&error))
     } else {
         Ok(Device::Cpu)
     };
-    opened.unwrap_or_else(|error| {
-        let reason = reason(&error);
+    opened.unwrap_or_else(|reason| {
         warn(&format!("computing on the CPU, since no GPU can be used: {reason}"));
         Device::Cpu
     })
+}
+
+/// A GPU, or why there is none.
+fn cuda(n: usize) -> Result<Device, String> {
+    #[cfg(feature = "cuda")]
+    if !cuda_driver::is_installed() {
+        return Err("no NVIDIA driver (libcuda.so.1) is installed".into());
+    }
+    let failed = |error| format!("no NVIDIA GPU with a driver: {}", reason(&error));
+    Device::new_cuda(n).map_err(failed)
 }
 
 /// What an error of candle says, without the backtrace that may be below.
