@@ -1,10 +1,10 @@
 //! What int8 needs and costs: ranges for its rows, and the classes that each precision gets right.
 
 use crate::network::Network;
-use crate::row::Precision;
 use crate::row::{Backend, Row};
 use anyhow::{Context, Result};
 use candle::Device;
+use cli::backend::Precision;
 use cli::calibrate::Uncalibrated;
 use cli::exit::Usage;
 use cli::labels::Labels;
@@ -150,7 +150,7 @@ impl Row {
     /// The options of its plan.
     pub(crate) fn plan_options(&self) -> Result<PlanOptions> {
         let options = PlanOptions::default().with_threads(self.threads.into());
-        let precision = self.precision.of_plans().unwrap_or_default();
+        let precision = self.precision.of_plans()?;
         let options = options.with_precision(precision);
         Ok(match &self.calibration {
             Some(path) => options.with_calibration(calibration::read(path)?),

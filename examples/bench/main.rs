@@ -12,9 +12,10 @@ mod worker;
 
 use anyhow::Result;
 use clap::Parser;
+use cli::backend::Precision;
 use cli::exit::{CODES, Outcome, Usage, report};
 use cli::model::parse_size;
-use row::{Backend, Precision, Row, name};
+use row::{Backend, Row, name};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

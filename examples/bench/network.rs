@@ -2,13 +2,9 @@
 
 use crate::headed::headed;
 use crate::random;
-#[cfg(feature = "cuda")]
-use crate::row::Precision;
 use crate::row::{Backend, Row};
 use crate::which::Which;
 use anyhow::{Context, Result};
-#[cfg(feature = "cuda")]
-use candle::DType;
 use candle::{Device, Tensor};
 use cli::model::parse_size;
 use cli::{detectors, segmenters};
@@ -141,11 +137,7 @@ impl Network {
         shape: &[usize; 4],
         input: Vec<f32>,
     ) -> Result<Self> {
-        let dtype = match row.precision {
-            Precision::F16 => DType::F16,
-            Precision::Bf16 => DType::BF16,
-            Precision::F32 | Precision::Int8 => DType::F32,
-        };
+        let dtype = row.precision.of_launches()?;
         let device = Device::new_cuda(0).context("can't use CUDA device 0")?;
         let net = ghostnet(checkpoint, config, &Device::Cpu)?;
         let plan = net.cuda_plan(*shape, dtype, &device)?;

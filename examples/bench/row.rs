@@ -3,6 +3,7 @@
 use crate::int8::Score;
 use crate::which::Which;
 use clap::ValueEnum;
+use cli::backend::Precision;
 use ghostnetv2::ops::ConvAlgorithm;
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,37 +27,12 @@ pub(crate) enum Backend {
     CudaCandle,
 }
 
-/// What large weights are, and what they are multiplied with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
-    /// single precision
-    F32,
-    /// half precision, on GPUs
-    F16,
-    /// bfloat16
-    Bf16,
-    /// bytes, in plans
-    Int8,
-}
-
-impl Precision {
-    /// As plans for the CPU call it, if they know it.
-    pub(crate) fn of_plans(self) -> Option<ghostnetv2::Precision> {
-        match self {
-            Self::F32 => Some(ghostnetv2::Precision::F32),
-            Self::F16 => None,
-            Self::Bf16 => Some(ghostnetv2::Precision::Bf16),
-            Self::Int8 => Some(ghostnetv2::Precision::Int8),
-        }
-    }
-}
-
 impl Backend {
     /// Whether it computes in this precision.
     pub(crate) fn knows(self, precision: Precision) -> bool {
         match self {
-            Self::Plan => precision.of_plans().is_some(),
-            Self::Cuda | Self::CudaGraph => precision != Precision::Int8,
+            Self::Plan => precision.of_plans().is_ok(),
+            Self::Cuda | Self::CudaGraph => precision.of_launches().is_ok(),
             _ => precision == Precision::F32,
         }
     }

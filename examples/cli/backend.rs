@@ -37,7 +37,10 @@ pub enum Precision {
 
 impl Precision {
     /// As a plan calls it.
-    fn of_plans(self) -> Result<ghostnetv2::Precision, Usage> {
+    ///
+    /// # Errors
+    /// f16, which plans do not know.
+    pub fn of_plans(self) -> Result<ghostnetv2::Precision, Usage> {
         match self {
             Self::F32 => Ok(ghostnetv2::Precision::F32),
             Self::Bf16 => Ok(ghostnetv2::Precision::Bf16),
@@ -49,7 +52,10 @@ impl Precision {
     }
 
     /// As a GPU stores weights and maps.
-    fn of_launches(self) -> Result<DType, Usage> {
+    ///
+    /// # Errors
+    /// int8, which GPUs do not know here.
+    pub fn of_launches(self) -> Result<DType, Usage> {
         match self {
             Self::F32 => Ok(DType::F32),
             Self::F16 => Ok(DType::F16),
