@@ -186,6 +186,9 @@ pub trait Isa: Copy + Send + Sync + 'static + sealed::Sealed {
     /// A bit for each lane, that of the first lane lowest: whether `a > b`, which a NaN never is.
     fn above(self, a: Self::F32, b: Self::F32) -> u32;
 
+    /// `x` in the lanes where `a > b`, which a NaN never is, and 0 in the others.
+    fn where_above(self, a: Self::F32, b: Self::F32, x: Self::F32) -> Self::F32;
+
     /// Splits the sequence `a` then `b` into its even and its odd elements.
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32);
 

@@ -132,6 +132,11 @@ impl Op for Above {
                 let bit = |(lane, &value): (usize, &f32)| u32::from(value > floor) << lane;
                 let expected: u32 = part.iter().enumerate().map(bit).sum();
                 assert_eq!(isa.above(vector, isa.splat(floor)), expected, "{} {floor}", I::NAME);
+                let kept = lanes(isa, isa.where_above(vector, isa.splat(floor), isa.splat(7.0)));
+                for (value, kept) in part.iter().zip(kept) {
+                    let expected = if *value > floor { 7.0 } else { 0.0 };
+                    assert_eq!(kept, expected, "{} {value} above {floor}", I::NAME);
+                }
             });
         }
     }

@@ -219,6 +219,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn where_above(self, a: __m256, b: __m256, x: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b), x) }
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: __m256, b: __m256) -> (__m256, __m256) {
         // SAFETY: the token proves AVX2.
         unsafe {

@@ -223,6 +223,12 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn where_above(self, a: __m512, b: __m512, x: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), x) }
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: __m512, b: __m512) -> (__m512, __m512) {
         // SAFETY: the token proves AVX-512 F. Indices 0 to 15 pick from `a`, 16 to 31 from `b`.
         unsafe {

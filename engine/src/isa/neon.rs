@@ -155,6 +155,15 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn where_above(self, a: float32x4_t, b: float32x4_t, x: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves NEON.
+        unsafe {
+            let kept = vandq_u32(vcgtq_f32(a, b), vreinterpretq_u32_f32(x));
+            vreinterpretq_f32_u32(kept)
+        }
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
         // SAFETY: the token proves NEON.
         unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }

@@ -127,6 +127,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn where_above(self, a: Self::F32, b: Self::F32, x: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { x[lane] } else { 0.0 })
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: Self::F32, b: Self::F32) -> (Self::F32, Self::F32) {
         ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
     }

@@ -147,6 +147,11 @@ impl Isa for Wasm {
     }
 
     #[inline(always)]
+    fn where_above(self, a: v128, b: v128, x: v128) -> v128 {
+        v128_and(f32x4_gt(a, b), x)
+    }
+
+    #[inline(always)]
     fn deinterleave(self, a: v128, b: v128) -> (v128, v128) {
         (i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b))
     }

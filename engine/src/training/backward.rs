@@ -1,8 +1,9 @@
 //! Gradients of a pass, from the last operation to the first.
 
 use super::batch_norm::Backward;
+use super::concat;
 use super::conv::Dense;
-use super::depthwise::{Depthwise, tap_major};
+use super::depthwise::Depthwise;
 use super::elementwise;
 use super::graph::{BatchNorm, Op, Parameter, Value};
 use super::group_norm::GroupNorm;
@@ -44,13 +45,15 @@ impl Pass<'_> {
             to_channels_last(gradient, shape, &mut block);
             self.pass_on(&mut gradients, *value, block);
         }
-        for number in (1..graph.nodes.len()).rev() {
-            if let Some(gradient) = gradients.maps[number].take() {
-                self.differentiate(number, gradient, &mut gradients);
+        graph.on_pool(|| {
+            for number in (1..graph.nodes.len()).rev() {
+                if let Some(gradient) = gradients.maps[number].take() {
+                    self.differentiate(number, gradient, &mut gradients);
+                }
+                // Nothing before this node reads its result.
+                self.maps[number] = None;
             }
-            // Nothing before this node reads its result.
-            self.maps[number] = None;
-        }
+        });
         Ok(gradients.parameters)
     }
 
@@ -93,8 +96,7 @@ impl Pass<'_> {
                 grad_bias(*bias, &dy, to);
                 if learns(x) {
                     let mut dx = self.memory.take(self.shapes[x.0].len());
-                    let weights = tap_major(self.parameter(*weight), output.channels);
-                    conv.grad_input(isa, &dy, &weights, &mut dx);
+                    conv.grad_input(isa, &dy, self.parameter(*weight), &mut dx);
                     self.pass_on(to, *x, dx);
                 }
             }
@@ -150,18 +152,13 @@ impl Pass<'_> {
                 self.pass_on(to, *b, dy);
             }
             Op::Concat { parts } => {
-                let mut first = 0;
-                for part in parts {
-                    let shape = self.shapes[part.0];
-                    let taken = shape.channels.min(output.channels - first);
-                    let mut dx = self.memory.take(shape.len());
-                    if taken < shape.channels {
-                        dx.fill(0.0);
-                    }
-                    let from = (&*dy, output.channels, first);
-                    elementwise::copy_channels(from, (&mut dx, shape.channels, 0), taken);
+                let shapes = parts.iter().map(|part| self.shapes[part.0]);
+                let mut blocks: Vec<_> =
+                    shapes.map(|s| (self.memory.take(s.len()), s.channels)).collect();
+                let mut slices: Vec<_> = blocks.iter_mut().map(|(b, c)| (&mut **b, *c)).collect();
+                concat::split(isa, &dy, output.channels, &mut slices);
+                for (part, (dx, _)) in parts.iter().zip(blocks) {
                     self.pass_on(to, *part, dx);
-                    first += taken;
                 }
             }
             Op::Resize { x, interpolation, .. } => {

@@ -1,4 +1,4 @@
-//! Sums, activations, dropout and copies of channels, with their gradients.
+//! Sums, activations and dropout, with their gradients.
 
 use rayon::prelude::*;
 use std::ops::Range;
@@ -79,18 +79,6 @@ pub(super) fn activate_backward(activation: Activation, kept: &[f32], gradient: 
     );
 }
 
-/// Adds a value for each channel to all pixels.
-pub(super) fn add_to_channels(values: &[f32], y: &mut [f32]) {
-    let len = (TASK_LEN / values.len().max(1)).max(1) * values.len().max(1);
-    y.par_chunks_mut(len).for_each(|y| {
-        for y in y.chunks_exact_mut(values.len()) {
-            for (y, value) in y.iter_mut().zip(values) {
-                *y += value;
-            }
-        }
-    });
-}
-
 /// Adds the sum over all pixels to a value for each channel.
 pub(super) fn sum_of_pixels(x: &[f32], sums: &mut [f32]) {
     let channels = sums.len();
@@ -111,24 +99,6 @@ pub(super) fn sum_of_pixels(x: &[f32], sums: &mut [f32]) {
             *sum += part;
         }
     }
-}
-
-/// Copies channels between maps: `channels` of each pixel of `from`, beginning at `first_from`, to
-/// those of `to`, beginning at `first_to`.
-pub(super) fn copy_channels(
-    (from, from_channels, first_from): (&[f32], usize, usize),
-    (to, to_channels, first_to): (&mut [f32], usize, usize),
-    channels: usize,
-) {
-    let pixels = (TASK_LEN / to_channels.max(1)).max(1);
-    to.par_chunks_mut(pixels * to_channels).zip(from.par_chunks(pixels * from_channels)).for_each(
-        |(to, from)| {
-            let pixels = to.chunks_exact_mut(to_channels).zip(from.chunks_exact(from_channels));
-            for (to, from) in pixels {
-                to[first_to..][..channels].copy_from_slice(&from[first_from..][..channels]);
-            }
-        },
-    );
 }
 
 /// What multiplies each element, or each channel of each picture, when some are dropped: 0, or

@@ -1,8 +1,9 @@
 //! What each operation makes of its operands.
 
 use super::batch_norm::{Moments, moments, normalize};
+use super::concat::concat;
 use super::conv::Dense;
-use super::depthwise::{Depthwise, tap_major};
+use super::depthwise::Depthwise;
 use super::elementwise;
 use super::graph::{BatchNorm, Op};
 use super::group_norm::GroupNorm;
@@ -27,11 +28,8 @@ impl Pass<'_> {
             }
             Op::Depthwise { x, window, weight, bias } => {
                 let conv = Depthwise { input: self.shapes[x.0], output, window: *window };
-                let weights = tap_major(self.parameter(*weight), output.channels);
-                conv.forward(isa, self.map(x.0), &weights, &mut y);
-                if let Some(bias) = bias {
-                    elementwise::add_to_channels(self.parameter(*bias), &mut y);
-                }
+                let bias = bias.map(|bias| self.parameter(bias));
+                conv.forward(isa, self.map(x.0), self.parameter(*weight), bias, &mut y);
             }
             Op::BatchNorm { x, norm, relu } => {
                 let kept = self.batch_norm(x.0, *norm, *relu, &mut y);
@@ -61,14 +59,9 @@ impl Pass<'_> {
             }
             Op::Add { a, b } => elementwise::add(self.map(a.0), self.map(b.0), &mut y),
             Op::Concat { parts } => {
-                let mut first = 0;
-                for part in parts {
-                    let channels = self.shapes[part.0].channels;
-                    let taken = channels.min(output.channels - first);
-                    let from = (self.map(part.0), channels, 0);
-                    elementwise::copy_channels(from, (&mut y, output.channels, first), taken);
-                    first += taken;
-                }
+                let parts: Vec<_> =
+                    parts.iter().map(|p| (self.map(p.0), self.shapes[p.0].channels)).collect();
+                concat(isa, &parts, output.channels, &mut y);
             }
             Op::Resize { x, interpolation, .. } => {
                 Resize::new(*interpolation, self.shapes[x.0], output)

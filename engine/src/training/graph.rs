@@ -142,6 +142,15 @@ impl Graph {
         Self { isa, ..self }
     }
 
+    /// Does work on a thread of the pool. A thread outside of it would be put to sleep and woken for
+    /// each operation. Ranks wait for each other: they must not hold threads that others need.
+    pub(super) fn on_pool<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match self.ranks {
+            Some(_) => work(),
+            None => rayon::scope(|_| work()),
+        }
+    }
+
     /// From now on, batches are parts of larger ones, of which other ranks have the rest.
     pub fn set_ranks(&mut self, ranks: Arc<dyn Ranks>) {
         self.ranks = Some(ranks);

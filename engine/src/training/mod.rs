@@ -37,6 +37,7 @@
 mod backward;
 mod batch_norm;
 mod builder;
+mod concat;
 mod conv;
 mod depthwise;
 mod elementwise;

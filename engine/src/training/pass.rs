@@ -91,11 +91,13 @@ impl Graph {
             normalized,
             statistics: Vec::new(),
         };
-        for number in 1..self.nodes.len() {
-            let y = pass.compute(number);
-            pass.maps.push(Some(y));
-            pass.release(number);
-        }
+        self.on_pool(|| {
+            for number in 1..self.nodes.len() {
+                let y = pass.compute(number);
+                pass.maps.push(Some(y));
+                pass.release(number);
+            }
+        });
         Ok(pass)
     }
 }

@@ -57,10 +57,17 @@ proptest! {
             all.iter().map(|t| t.to_dtype(DType::F64)).collect()
         };
         let (single, double) = (gradients(DType::F32).unwrap(), gradients(DType::F64).unwrap());
+        let size = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
+        // A mean near 20 is rounded, and a channel of few values may hardly deviate from it: there the rounding counts
+        // twice, in the normalised values and in what the gradient divides by the deviation.
+        let variance = double[2].min_all().unwrap().to_scalar::<f64>().unwrap();
+        let deviation = (variance + EPSILON).sqrt();
+        let rounding = 23.0 * f64::from(f32::EPSILON) / deviation;
+        let terms = size(&values(5, (b, c, h, w)).to_dtype(DType::F64).unwrap()) / deviation;
         for (i, (single, double)) in single.iter().zip(&double).enumerate() {
-            let size = |t: Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
-            let error = size((single - double).unwrap());
-            let allowed = 2e-5 * size(double.clone()) + 1e-4;
+            let error = size(&(single - double).unwrap());
+            let size = size(double);
+            let allowed = 2e-5 * size + 1e-4 + 4.0 * rounding * (size + terms);
             prop_assert!(error < allowed, "result {i}: off by {error}, {allowed} allowed");
         }
     }

@@ -3,10 +3,13 @@
 //! # Source
 //! Batch Normalization (arXiv 1502.03167), algorithm 1; PyTorch's `BatchNorm2d`.
 
+mod passes;
+
 use rayon::prelude::*;
 
+use self::passes::{Affine, Combine, Powers, Products};
 use super::ranks::Ranks;
-use crate::isa::{AnyIsa, Isa, Op};
+use crate::isa::AnyIsa;
 use crate::plan::share;
 
 /// Parts that the sums over pixels are split into.
@@ -111,30 +114,6 @@ fn sum_parts(
     total
 }
 
-/// Adds first and second powers around an origin.
-struct Powers<'a> {
-    x: &'a [f32],
-    origin: &'a [f32],
-    sums: &'a mut [f32],
-}
-
-impl Op for Powers<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, _isa: I) {
-        let channels = self.origin.len();
-        let (first, second) = self.sums.split_at_mut(channels);
-        for x in self.x.chunks_exact(channels) {
-            for i in 0..channels {
-                let d = x[i] - self.origin[i];
-                first[i] += d;
-                second[i] += d * d;
-            }
-        }
-    }
-}
-
 /// `y = x · scale + shift`, cut off at 0 where `relu`.
 pub(super) fn normalize(
     isa: AnyIsa,
@@ -152,32 +131,6 @@ pub(super) fn normalize(
 /// Elements of a task: whole pixels.
 fn task_len(channels: usize) -> usize {
     (TASK_LEN / channels.max(1)).max(1) * channels.max(1)
-}
-
-struct Affine<'a> {
-    x: &'a [f32],
-    scale: &'a [f32],
-    shift: &'a [f32],
-    relu: bool,
-    y: &'a mut [f32],
-}
-
-impl Op for Affine<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, _isa: I) {
-        let channels = self.scale.len();
-        let least = if self.relu { 0.0 } else { f32::NEG_INFINITY };
-        let (scale, shift) = (&self.scale[..channels], &self.shift[..channels]);
-        for (y, x) in self.y.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
-            for i in 0..channels {
-                let value = x[i] * scale[i] + shift[i];
-                // Not `max`: what is no number must not become one.
-                y[i] = if value < least { least } else { value };
-            }
-        }
-    }
 }
 
 /// What a gradient needs to know of the forward pass.
@@ -246,81 +199,5 @@ impl Backward<'_> {
             });
         });
         (grad_scale, own_plain.iter().map(|sum| *sum as f32).collect())
-    }
-}
-
-/// Adds `Σ dy` and `Σ dy · (x - mean)`.
-struct Products<'a> {
-    x: &'a [f32],
-    y: Option<&'a [f32]>,
-    gradient: &'a [f32],
-    mean: &'a [f32],
-    sums: &'a mut [f32],
-}
-
-impl Op for Products<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, _isa: I) {
-        let channels = self.mean.len();
-        let (plain, centred) = self.sums.split_at_mut(channels);
-        let y = self.y.unwrap_or(self.x);
-        let pixels = self.x.chunks_exact(channels).zip(y.chunks_exact(channels));
-        let pixels = pixels.zip(self.gradient.chunks_exact(channels));
-        if self.y.is_some() {
-            for ((x, y), gradient) in pixels {
-                for i in 0..channels {
-                    let gradient = if y[i] > 0.0 { gradient[i] } else { 0.0 };
-                    plain[i] += gradient;
-                    centred[i] += gradient * (x[i] - self.mean[i]);
-                }
-            }
-        } else {
-            for ((x, _), gradient) in pixels {
-                for i in 0..channels {
-                    plain[i] += gradient[i];
-                    centred[i] += gradient[i] * (x[i] - self.mean[i]);
-                }
-            }
-        }
-    }
-}
-
-/// `dx = a · dy + b · (x - mean) + c`, in place.
-struct Combine<'a> {
-    x: &'a [f32],
-    y: Option<&'a [f32]>,
-    mean: &'a [f32],
-    factors: (&'a [f32], &'a [f32], &'a [f32]),
-    gradient: &'a mut [f32],
-}
-
-impl Op for Combine<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, _isa: I) {
-        let channels = self.mean.len();
-        let mean = &self.mean[..channels];
-        let (a, b, c) = self.factors;
-        let (a, b, c) = (&a[..channels], &b[..channels], &c[..channels]);
-        let y = self.y.unwrap_or(self.x);
-        let pixels = self.x.chunks_exact(channels).zip(y.chunks_exact(channels));
-        let pixels = pixels.zip(self.gradient.chunks_exact_mut(channels));
-        if self.y.is_some() {
-            for ((x, y), gradient) in pixels {
-                for i in 0..channels {
-                    let own = if y[i] > 0.0 { gradient[i] } else { 0.0 };
-                    gradient[i] = a[i] * own + (b[i] * (x[i] - mean[i]) + c[i]);
-                }
-            }
-        } else {
-            for ((x, _), gradient) in pixels {
-                for i in 0..channels {
-                    gradient[i] = a[i] * gradient[i] + (b[i] * (x[i] - mean[i]) + c[i]);
-                }
-            }
-        }
     }
 }
