@@ -1,8 +1,10 @@
 //! A band: some rows of a map with zeros left and right of them.
 //!
-//! Rows are filled from the top as far as the band's memory reaches; when a kernel has used the
-//! upper ones, those that it still needs move up. Outputs then need no case for the borders but
-//! the first and last rows, which have fewer rows under the kernel.
+//! Rows are filled from the top as far as the band's memory reaches; when a kernel has used some,
+//! the next ones take their place, and a [`Row`](super::depthwise::Row) goes on at the top behind
+//! the last. Who needs the rows under a kernel one behind the other has them moved up instead.
+//! Outputs then need no case for the borders but the first and last rows, which have fewer rows
+//! under the kernel.
 
 /// A window of consecutive rows in working memory.
 #[derive(Clone, Copy)]
@@ -16,10 +18,36 @@ pub(crate) struct Band {
     padding: usize,
     /// Rows that fit.
     capacity: usize,
-    /// The map's row that is at the top.
+    /// Where the first of the rows lies.
+    top: usize,
+    /// The first of the map's rows that are here.
     first: usize,
     /// One past the map's last row that is here.
     end: usize,
+}
+
+/// Where the rows under a kernel are.
+#[derive(Clone, Copy)]
+pub(crate) struct Under {
+    /// The start of the first one: its left padding.
+    pub(crate) first: *const f32,
+    /// From one to the next.
+    pub(crate) row_len: usize,
+    /// After so many of them they go on `back` elements before.
+    pub(crate) turn: usize,
+    pub(crate) back: usize,
+}
+
+impl Under {
+    /// Rows that lie one behind the other.
+    pub(crate) fn straight(first: *const f32, row_len: usize) -> Self {
+        Self { first, row_len, turn: usize::MAX, back: 0 }
+    }
+
+    /// The same rows from some elements farther on.
+    pub(crate) fn from(self, elements: usize) -> Self {
+        Self { first: self.first.wrapping_add(elements), ..self }
+    }
 }
 
 /// Elements that the rows of a band should take: half of a small second-level cache.
@@ -48,7 +76,7 @@ impl Band {
         capacity: usize,
         first: usize,
     ) -> Self {
-        let band = Self { data, ld, width, padding, capacity, first, end: first };
+        let band = Self { data, ld, width, padding, capacity, top: 0, first, end: first };
         for row in 0..capacity {
             let start = row * band.row_len();
             // SAFETY: both ends are inside the row, which the caller vouches for.
@@ -79,8 +107,19 @@ impl Band {
         2 * self.padding * self.ld
     }
 
-    /// Makes room: drops the rows before `needed` and returns how many rows can be filled.
+    /// Makes room: drops the rows before `needed` and returns how many rows can be filled at once.
     pub(crate) fn room_after(&mut self, needed: usize) -> usize {
+        let drop = needed.clamp(self.first, self.end) - self.first;
+        self.top = self.slot(self.first + drop);
+        self.first += drop;
+        let room = self.capacity - (self.end - self.first);
+        room.min(self.capacity - self.slot(self.end))
+    }
+
+    /// As [`Band::room_after`], and moves the rows that stay to the top: rows of a band of which
+    /// only this is asked lie one behind the other.
+    pub(crate) fn straight_room_after(&mut self, needed: usize) -> usize {
+        debug_assert!(self.top == 0);
         let drop = needed.clamp(self.first, self.end) - self.first;
         let held = self.end - self.first - drop;
         if drop > 0 {
@@ -92,10 +131,18 @@ impl Band {
         self.capacity - held
     }
 
+    /// Where the map's row `row`, at most one past the last that fits, is or will be.
+    fn slot(&self, row: usize) -> usize {
+        let slot = self.top + row - self.first;
+        if slot < self.capacity { slot } else { slot - self.capacity }
+    }
+
     /// The first pixel behind the filled rows; the caller fills `rows` rows from there.
     pub(crate) fn grow(&mut self, rows: usize) -> *mut f32 {
         debug_assert!(self.end - self.first + rows <= self.capacity);
-        let start = (self.end - self.first) * self.row_len() + self.padding * self.ld;
+        let slot = self.slot(self.end);
+        debug_assert!(slot + rows <= self.capacity);
+        let start = slot * self.row_len() + self.padding * self.ld;
         self.end += rows;
         self.data.wrapping_add(start)
     }
@@ -103,7 +150,18 @@ impl Band {
     /// The start of the map's row `row`: its left padding.
     pub(crate) fn row(&self, row: usize) -> *const f32 {
         debug_assert!((self.first..self.end).contains(&row));
-        self.data.wrapping_add((row - self.first) * self.row_len())
+        self.data.wrapping_add(self.slot(row) * self.row_len())
+    }
+
+    /// The map's row `row` and those that follow, every `apart`-th of them.
+    pub(crate) fn under(&self, row: usize, apart: usize) -> Under {
+        let row_len = self.row_len();
+        Under {
+            first: self.row(row),
+            row_len: apart * row_len,
+            turn: (self.capacity - self.slot(row)).div_ceil(apart),
+            back: self.capacity * row_len,
+        }
     }
 
     /// The first pixel of the map's row `row`, behind the padding.

@@ -96,7 +96,7 @@ impl Op for Conv<'_> {
             let (rows, first) = (capacity * planes, under(oy).0.start * planes);
             let mut band = Band::new(self.scratch, ld, band_size, rows, first);
             while oy < self.rows.end {
-                let room = band.room_after(under(oy).0.start * planes);
+                let room = band.straight_room_after(under(oy).0.start * planes);
                 let filled = (band.end() + room).min(last_row * planes);
                 while band.end() < filled {
                     let row = band.end();
@@ -154,12 +154,13 @@ impl Conv<'_> {
                 self.y.add.add(start * self.y.add_ld + column)
             };
             let data = self.y.data.add(start * self.y.ld + column);
-            isa.run(Gemm {
-                a,
-                panel: panel.part(skipped, k, I::LANES),
-                c: Target { data, add, ..self.y },
-                addressing: Gather(self.offsets.as_ptr().add(skipped)),
-            });
+            let (panel, c) = (panel.part(skipped, k, I::LANES), Target { data, add, ..self.y });
+            let offsets = self.offsets.as_ptr().add(skipped);
+            match a.ld {
+                // Planes at stride 2, as of pictures.
+                2 => isa.run(Gemm { a, panel, c, addressing: Gather::<2>(offsets) }),
+                _ => isa.run(Gemm { a, panel, c, addressing: Gather::<0>(offsets) }),
+            }
         }
     }
 

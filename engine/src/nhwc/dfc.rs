@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::activation::Activation;
-use super::band::{self, Band};
+use super::band::{self, Band, Under};
 use super::depthwise::{Filter, Plain, Row, rows_under};
 use super::gemm::{Dense, Gemm, Panel, Pixels, Target};
 use crate::isa::{Isa, Op};
@@ -81,12 +81,11 @@ impl Op for Dfc {
                 };
                 isa.run(Gemm { a, panel, c, addressing: Dense });
                 for _ in 0..fill {
-                    let x = mixed.row(tall.end());
+                    let x = Under::straight(mixed.row(tall.end()), 0);
                     let y = tall.grow(1).wrapping_sub(vectors.0 * I::LANES);
                     let row = Row {
                         filter: self.horizontal,
                         x,
-                        row_len: 0,
                         ld,
                         taps: (0, 1),
                         vectors,
@@ -100,8 +99,7 @@ impl Op for Dfc {
                     let (rows, taps) = under(oy);
                     let row = Row {
                         filter: self.vertical,
-                        x: tall.row(rows.start),
-                        row_len: width * ld,
+                        x: tall.under(rows.start, 1),
                         ld,
                         taps,
                         vectors,

@@ -183,31 +183,30 @@ impl Ghost<'_> {
     /// The map and the band must have the module's sizes.
     #[inline(always)]
     unsafe fn fill<I: Isa>(&self, isa: I, band: &mut Band, oy: usize, end: usize) {
-        if self.under(oy).end <= band.end() {
-            return;
-        }
         let (width, input) = (self.size.1, self.channels.0);
-        let room = band.room_after(self.under(oy).start);
-        let fill = room.min(self.under(end - 1).end - band.end());
         let column = self.panels.first().map_or(0, |(column, _)| *column);
-        let a = Pixels {
-            data: self.x.wrapping_add(band.end() * width * input),
-            ld: input,
-            count: fill * width,
-        };
-        let to = band.grow(fill);
-        for &(panel_column, mut panel) in self.panels {
-            panel.tail = I::LANES; // the band has room for whole vectors
-            let c = Target {
-                data: to.wrapping_add(panel_column - column),
-                ld: band.ld,
-                width,
-                gap: band.gap(),
-                activation: self.activation,
-                add: std::ptr::null(),
-                add_ld: 0,
+        while self.under(oy).end > band.end() {
+            let room = band.room_after(self.under(oy).start);
+            let fill = room.min(self.under(end - 1).end - band.end());
+            let a = Pixels {
+                data: self.x.wrapping_add(band.end() * width * input),
+                ld: input,
+                count: fill * width,
             };
-            isa.run(Gemm { a, panel, c, addressing: Dense });
+            let to = band.grow(fill);
+            for &(panel_column, mut panel) in self.panels {
+                panel.tail = I::LANES; // the band has room for whole vectors
+                let c = Target {
+                    data: to.wrapping_add(panel_column - column),
+                    ld: band.ld,
+                    width,
+                    gap: band.gap(),
+                    activation: self.activation,
+                    add: std::ptr::null(),
+                    add_ld: 0,
+                };
+                isa.run(Gemm { a, panel, c, addressing: Dense });
+            }
         }
     }
 
@@ -233,8 +232,7 @@ impl Ghost<'_> {
             let row = Row {
                 // From a pair to the next are two pixels.
                 filter: Filter { stride: 2, ..self.cheap },
-                x: band.row(top),
-                row_len: band.row_len(),
+                x: band.under(top, 1),
                 ld: band.ld,
                 taps,
                 vectors: (0, 1),
@@ -259,8 +257,7 @@ impl Ghost<'_> {
         for start in 0..apart.min(width) {
             let row = Row {
                 filter: self.cheap,
-                x: band.row(top).wrapping_add(start * band.ld),
-                row_len: apart * band.row_len(),
+                x: band.under(top, apart).from(start * band.ld),
                 ld: apart * band.ld,
                 taps,
                 vectors: (first, first + band.ld / I::LANES),
@@ -305,8 +302,7 @@ impl Then {
         let y = y.wrapping_add(oy * self.output.1 * channels);
         let row = Row {
             filter: self.filter,
-            x: band.row(rows.start),
-            row_len: band.row_len(),
+            x: band.under(rows.start, 1),
             ld: band.ld,
             taps,
             vectors: (0, band.ld / I::LANES),

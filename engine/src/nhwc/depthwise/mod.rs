@@ -6,6 +6,7 @@ mod target;
 use std::ops::Range;
 
 use super::activation::Activation;
+use super::band::Under;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
@@ -62,8 +63,10 @@ impl Op for Depthwise {
                     let start = inside.start + first;
                     let mut row = Row {
                         filter: self.filter,
-                        x: x.wrapping_add((start * stride).wrapping_sub(padding) * self.channels),
-                        row_len: apart * width * self.channels,
+                        x: Under::straight(
+                            x.wrapping_add((start * stride).wrapping_sub(padding) * self.channels),
+                            apart * width * self.channels,
+                        ),
                         ld: apart * self.channels,
                         taps,
                         vectors: (self.vectors.start, whole),
@@ -75,10 +78,10 @@ impl Op for Depthwise {
                             channels: self.channels,
                         },
                     };
-                    row.x = row.x.wrapping_add(self.vectors.start * I::LANES);
+                    row.x = row.x.from(self.vectors.start * I::LANES);
                     isa.run(row);
                     if whole < self.vectors.end {
-                        row.x = row.x.wrapping_add((whole - self.vectors.start) * I::LANES);
+                        row.x = row.x.from((whole - self.vectors.start) * I::LANES);
                         row.vectors = (whole, self.vectors.end);
                         isa.run(PartialRow(row, Partial(self.channels - whole * I::LANES)));
                     }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::target::{Plain, RowTarget};
 use crate::isa::{Isa, Op};
 use crate::nhwc::activation::Activation;
+use crate::nhwc::band::Under;
 use crate::nhwc::next_run;
 
 /// Outputs of a run.
@@ -29,9 +30,8 @@ pub(crate) struct Filter {
 #[derive(Clone, Copy)]
 pub(crate) struct Row<T> {
     pub(crate) filter: Filter,
-    /// The first row under the kernel, at its left padding, at the first of `vectors`.
-    pub(crate) x: *const f32,
-    pub(crate) row_len: usize,
+    /// The rows under the kernel, at the first of `vectors`.
+    pub(crate) x: Under,
     pub(crate) ld: usize,
     /// The kernel's rows that lie on the map.
     pub(crate) taps: (usize, usize),
@@ -186,7 +186,8 @@ impl<T: RowTarget> Row<T> {
             let w = weights.add(vector * taps * I::LANES);
             let mut sums = [isa.load(bias.add(vector * I::LANES)); N];
             let channel = (vector - self.vectors.0) * I::LANES;
-            let mut x = self.x.add(channel + first * stride * self.ld);
+            let mut x = self.x.first.add(channel + first * stride * self.ld);
+            let turn = self.taps.0.saturating_add(self.x.turn);
             for ky in self.taps.0..self.taps.1 {
                 let w = w.add(ky * width * I::LANES);
                 if KW != 0 && S == 1 {
@@ -211,7 +212,10 @@ impl<T: RowTarget> Row<T> {
                         }
                     }
                 }
-                x = x.add(self.row_len);
+                x = x.wrapping_add(self.x.row_len);
+                if ky + 1 == turn {
+                    x = x.wrapping_sub(self.x.back);
+                }
             }
             if let Some(least) = self.activation.least() {
                 let least = isa.splat(least);

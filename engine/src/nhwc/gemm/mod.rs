@@ -66,6 +66,9 @@ pub(crate) trait Addressing: Copy {
     /// Whether weights may be of another precision than f32.
     const NARROW: bool;
 
+    /// The pixel stride, where it is known: a constant needs no register in a tile of many rows.
+    const LD: Option<usize>;
+
     /// # Safety
     /// `k` must be less than the panel's `k`.
     unsafe fn offset(self, k: usize) -> usize;
@@ -77,6 +80,7 @@ pub(crate) struct Dense;
 
 impl Addressing for Dense {
     const NARROW: bool = true;
+    const LD: Option<usize> = None;
 
     #[inline(always)]
     unsafe fn offset(self, k: usize) -> usize {
@@ -84,12 +88,14 @@ impl Addressing for Dense {
     }
 }
 
-/// By a table of at least `k` offsets: any other convolution, without an im2col copy.
+/// By a table of at least `k` offsets: any other convolution, without an im2col copy. The pixel
+/// stride is `LD`, or any where that is 0.
 #[derive(Clone, Copy)]
-pub(crate) struct Gather(pub(crate) *const u32);
+pub(crate) struct Gather<const LD: usize>(pub(crate) *const u32);
 
-impl Addressing for Gather {
+impl<const LD: usize> Addressing for Gather<LD> {
     const NARROW: bool = false;
+    const LD: Option<usize> = if LD == 0 { None } else { Some(LD) };
 
     #[inline(always)]
     unsafe fn offset(self, k: usize) -> usize {
@@ -180,7 +186,8 @@ impl<A: Addressing> Gemm<A> {
         let Panel { bias, k, .. } = self.panel;
         // SAFETY: the plan has checked that pixels, panel and target have these sizes.
         unsafe {
-            let a = self.a.data.add(first * self.a.ld);
+            let ld = A::LD.unwrap_or(self.a.ld);
+            let a = self.a.data.add(first * ld);
             let mut sums = [[isa.splat(0.0); NZ]; MR];
             for z in 0..NZ {
                 let bias = isa.load(bias.add(z * I::LANES));
@@ -200,7 +207,7 @@ impl<A: Addressing> Gemm<A> {
                 }
                 let a = a.add(self.addressing.offset(kk));
                 for (m, row) in sums.iter_mut().enumerate() {
-                    let pixel = isa.splat(*a.add(m * self.a.ld));
+                    let pixel = isa.splat(*a.add(m * ld));
                     for z in 0..NZ {
                         row[z] = isa.fma(pixel, columns[z], row[z]);
                     }
