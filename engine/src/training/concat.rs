@@ -13,7 +13,7 @@ const TASK_LEN: usize = 1 << 15;
 
 /// Which channels of the whole come from a part: how many the part has, the first, and how many
 /// fit. What of the last part is beyond the whole is left out.
-pub(super) fn places(
+fn places(
     parts: impl Iterator<Item = usize>,
     channels: usize,
 ) -> impl Iterator<Item = (usize, usize, usize)> {

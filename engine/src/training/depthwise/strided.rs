@@ -77,25 +77,17 @@ impl Op for GatherRow<'_> {
             let mut channel = 0;
             while channel < channels {
                 let left = channels - channel;
+                let (shape, over) = (self.shape, (rows, columns));
                 // SAFETY: the lanes are channels, the windows lie on the output.
                 unsafe {
+                    let dy = self.dy.as_ptr().add(channel);
+                    let from = (dy, self.weights.as_ptr().add(channel));
+                    let to = dx.as_mut_ptr().add(channel);
                     if left > I::LANES {
                         let lanes = (left - I::LANES).min(I::LANES);
-                        self.shape.gather::<I, 2>(
-                            isa,
-                            (self.dy.as_ptr().add(channel), self.weights.as_ptr().add(channel)),
-                            (rows, columns),
-                            dx.as_mut_ptr().add(channel),
-                            lanes,
-                        );
+                        shape.gather::<I, 2>(isa, from, over, to, lanes);
                     } else {
-                        self.shape.gather::<I, 1>(
-                            isa,
-                            (self.dy.as_ptr().add(channel), self.weights.as_ptr().add(channel)),
-                            (rows, columns),
-                            dx.as_mut_ptr().add(channel),
-                            left,
-                        );
+                        shape.gather::<I, 1>(isa, from, over, to, left);
                     }
                 }
                 channel += 2 * I::LANES;
