@@ -197,6 +197,19 @@ fn panel_widths(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Writes the taps of a channel's filter to where kernels read them: `[vector][tap][lane]`.
+pub(crate) fn place_filter<'a>(
+    lanes: usize,
+    channel: usize,
+    filter: impl ExactSizeIterator<Item = &'a f32>,
+    to: &mut [f32],
+) {
+    let start = channel / lanes * filter.len() * lanes + channel % lanes;
+    for (value, to) in filter.zip(to[start..].iter_mut().step_by(lanes)) {
+        *to = *value;
+    }
+}
+
 /// One filter `[kh, kw]` for each channel.
 #[derive(Debug)]
 pub struct Filters {
@@ -236,10 +249,7 @@ impl Filters {
         let weights = store.keep(padded * taps, |to| {
             let filters = weights.chunks_exact(taps).cycle().take(copies * channels);
             for (channel, filter) in filters.enumerate() {
-                let start = channel / lanes * taps * lanes + channel % lanes;
-                for (value, to) in filter.iter().zip(to[start..].iter_mut().step_by(lanes)) {
-                    *to = *value;
-                }
+                place_filter(lanes, channel, filter.iter(), to);
             }
         })?;
         Ok(Self { kernel, weights, bias })

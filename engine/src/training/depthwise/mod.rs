@@ -13,6 +13,7 @@ use super::split::Span;
 use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::nhwc::depthwise::{Depthwise as Rows, Filter};
+use crate::pack::place_filter;
 use crate::plan::{Window, share};
 
 /// Parts that the sum over a batch is split into; each has a sum of its own.
@@ -37,23 +38,22 @@ struct Packed {
 }
 
 impl Packed {
-    /// From `[c, taps]`; `order` says which tap becomes the `tap`-th.
+    /// From `[c, taps]`, whose taps come in reverse where `around`.
     fn new(
         isa: AnyIsa,
         weights: &[f32],
         bias: Option<&[f32]>,
         (channels, kernel): (usize, (usize, usize)),
-        order: impl Fn(usize) -> usize,
+        around: bool,
     ) -> Self {
         let (lanes, taps) = (isa.lanes(), kernel.0 * kernel.1);
         let padded = channels.next_multiple_of(lanes);
         let mut packed =
             Self { weights: vec![0.0; padded * taps], bias: vec![0.0; padded], kernel };
         for (channel, filter) in weights.chunks_exact(taps).enumerate() {
-            let start = channel / lanes * taps * lanes + channel % lanes;
-            let to = packed.weights[start..].iter_mut().step_by(lanes).take(taps);
-            for (tap, to) in to.enumerate() {
-                *to = filter[order(tap)];
+            match around {
+                true => place_filter(lanes, channel, filter.iter().rev(), &mut packed.weights),
+                false => place_filter(lanes, channel, filter.iter(), &mut packed.weights),
             }
         }
         if let Some(bias) = bias {
@@ -106,7 +106,7 @@ impl Depthwise {
         y: &mut [f32],
     ) {
         let shape = (self.input.channels, self.window.kernel);
-        let filters = Packed::new(isa, weights, bias, shape, |tap| tap);
+        let filters = Packed::new(isa, weights, bias, shape, false);
         self.convolve(isa, x, &filters, y);
     }
 
@@ -116,9 +116,8 @@ impl Depthwise {
         if window.stride > 1 {
             return self.grad_input_strided(isa, dy, &transposed(weights, input.channels), dx);
         }
-        let taps = self.taps();
         let shape = (input.channels, window.kernel);
-        let filters = Packed::new(isa, weights, None, shape, |tap| taps - 1 - tap);
+        let filters = Packed::new(isa, weights, None, shape, true);
         let (high, wide) = window.reach();
         let padding = (high - 1 - window.padding.0, wide - 1 - window.padding.1);
         let around = Self { input: output, output: input, window: Window { padding, ..window } };
