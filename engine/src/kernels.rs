@@ -8,4 +8,5 @@ pub mod depthwise;
 #[doc(hidden)]
 pub mod reference;
 
+pub(crate) use above::Above;
 pub use above::{above, above_on};

@@ -9,6 +9,7 @@
 //! Convolutions that look at neighbours work on a [`band`]: a few rows, padded with zeros on both
 //! sides, which stay in the cache between the step that fills them and the one that reads them.
 
+pub(crate) mod above;
 pub(crate) mod activation;
 pub(crate) mod band;
 pub(crate) mod concat;

@@ -34,7 +34,9 @@ pub mod weights;
 
 pub use batch_norm::BatchNorm2d;
 pub use config::{Config, MIN_SIDE, Release, Version};
-pub use engine::plan::{Calibration, PlanOptions, Precision, Timings};
+pub use engine::plan::{
+    Above, Calibration, Kept, KeptCells, Output, PlanOptions, Precision, Timings,
+};
 pub use error::{Error, Mismatch};
 pub use model::{
     GhostNet, ghostnet, ghostnet_no_final_layer, ghostnetv2, ghostnetv2_no_final_layer, ghostnetv3,

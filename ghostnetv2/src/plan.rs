@@ -6,7 +6,7 @@
 
 use crate::MIN_SIDE;
 use candle::{CpuStorage, DType, Device, Error, Result, Storage, Tensor, bail};
-use engine::plan::{Calibration, Network, PlanOptions, Scratch, Timings};
+use engine::plan::{Calibration, Network, Output, PlanError, PlanOptions, Scratch, Timings};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,8 +33,9 @@ struct Layout {
 /// What a run works in.
 struct Memory {
     scratch: Scratch,
-    /// Where it writes to, if nobody took that away.
-    outputs: Option<Vec<Vec<f32>>>,
+    /// Where it writes to for those who look at it there, and what they asked for.
+    outputs: Vec<Output>,
+    floors: Vec<Option<f32>>,
 }
 
 /// What a run is watched for.
@@ -122,33 +123,46 @@ impl Plan {
         self.tensors(x, Watch::Times(timings))
     }
 
-    /// Looks at all outputs, shape and values of each, where the plan has written them: in memory
-    /// that the next call uses again. Large outputs come sooner so than as tensors.
+    /// Looks at all outputs, with the shape of each, where the plan has written them: in memory that
+    /// the next call uses again. Large outputs come sooner so than as tensors, and still sooner
+    /// where `floors` has a number in an output's place: only the values above it are written then.
     ///
     /// # Errors
     /// As [`Plan::forward`], and those of `look`.
+    ///
+    /// # Example
+    /// ```
+    /// use candle::{DType, Device, Tensor};
+    /// use ghostnetv2::{Config, GhostNet, Output, PlanOptions};
+    /// # fn main() -> candle::Result<()> {
+    /// # let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
+    /// let net = GhostNet::new(&Config::v2(0.5), 10, vb)?;
+    /// let plan = net.plan(&[2, 3, 64, 64], &PlanOptions::default())?;
+    /// let x = Tensor::zeros((2, 3, 64, 64), DType::F32, &Device::Cpu)?;
+    /// let classes = plan.forward_with(&x, &[Some(0.5)], |outputs| {
+    ///     let (shape, Output::Above(scores)) = &outputs[0] else { unreachable!() };
+    ///     assert_eq!(shape, &[2, 10]);
+    ///     Ok(scores.picture(0).iter().flatten().map(|kept| kept.channel).collect::<Vec<_>>())
+    /// })?;
+    /// assert!(classes.len() <= 10);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn forward_with<T>(
         &self,
         x: &Tensor,
-        look: impl FnOnce(&[(Vec<usize>, &[f32])]) -> Result<T>,
+        floors: &[Option<f32>],
+        look: impl FnOnce(&[(Vec<usize>, &Output)]) -> Result<T>,
     ) -> Result<T> {
         with_values(x, |shape, input| {
             let (plan, mut memory) = self.take(shape)?;
-            let outputs = match memory.outputs.take() {
-                Some(mut outputs) => {
-                    let slices = &mut slices(&mut outputs);
-                    plan.run(&mut memory.scratch, input, slices).map(|()| outputs)
-                }
-                None => plan.run_to_vecs(&mut memory.scratch, input),
+            let computed = memory
+                .outputs_for(&plan, floors)
+                .and_then(|(scratch, outputs)| plan.run_into(scratch, input, outputs));
+            let seen = match computed {
+                Ok(()) => look(&shapes(&plan).zip(&memory.outputs).collect::<Vec<_>>()),
+                Err(error) => Err(Error::wrap(error)),
             };
-            let seen = match &outputs {
-                Ok(outputs) => {
-                    let values = outputs.iter().map(Vec::as_slice);
-                    look(&shapes(&plan).zip(values).collect::<Vec<_>>())
-                }
-                Err(error) => Err(Error::wrap(error.clone())),
-            };
-            memory.outputs = outputs.ok();
             self.give_back(&plan, memory);
             seen
         })
@@ -222,7 +236,11 @@ impl Plan {
         let (plan, idle) = self.layout(shape)?;
         let memory = match idle {
             Some(memory) => memory,
-            None => Memory { scratch: plan.scratch().map_err(Error::wrap)?, outputs: None },
+            None => Memory {
+                scratch: plan.scratch().map_err(Error::wrap)?,
+                outputs: vec![],
+                floors: vec![],
+            },
         };
         Ok((plan, memory))
     }
@@ -245,6 +263,21 @@ impl Plan {
         layouts.push_front(layout);
         layouts.truncate(KEPT);
         Ok(taken)
+    }
+}
+
+impl Memory {
+    /// Scratch, and outputs as they are asked for: those of the last call, if it asked for the same.
+    fn outputs_for(
+        &mut self,
+        plan: &engine::plan::Plan,
+        floors: &[Option<f32>],
+    ) -> std::result::Result<(&mut Scratch, &mut [Output]), PlanError> {
+        if self.outputs.is_empty() || self.floors != floors {
+            self.outputs = plan.outputs(floors)?;
+            self.floors = floors.to_vec();
+        }
+        Ok((&mut self.scratch, &mut self.outputs))
     }
 }
 

@@ -203,9 +203,16 @@ impl Batch {
     /// Height and width of the input.
     ///
     /// # Errors
-    /// Another shape than `[B, 3, H, W]`, or a picture that would lie outside.
+    /// Another shape than `[B, 3, H, W]`, not one place for each picture, or a picture that would
+    /// lie outside.
     pub fn size(&self) -> Result<Size> {
-        let (_, _, h, w) = self.pixels.dims4()?;
+        let (b, _, h, w) = self.pixels.dims4()?;
+        if self.placements.len() != b {
+            bail!(
+                "places of {} pictures in an input of {b}: expected as many",
+                self.placements.len()
+            )
+        }
         let sound = |size: Size, most: Size| {
             (1..=most.0).contains(&size.0) && (1..=most.1).contains(&size.1)
         };
@@ -216,6 +223,12 @@ impl Batch {
             bail!("a picture of {original:?} that fills {resized:?} of an input of {h}x{w} pixels")
         }
         Ok((h, w))
+    }
+
+    /// What is of picture `picture` in values of the whole batch.
+    pub(crate) fn share<'a>(&self, values: &'a [f32], picture: usize) -> &'a [f32] {
+        let each = values.len() / self.placements.len().max(1);
+        &values[picture * each..][..each]
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where values are above another: what a detector's millions of scores are looked through for.
 
 use crate::isa::{AnyIsa, Isa, Op};
+use crate::nhwc::load_lanes;
 
 /// Vectors that are looked at together, as most hold nothing; their bits fit into one word.
 const TOGETHER: usize = 4;
@@ -20,20 +21,21 @@ pub fn above(values: &[f32], floor: f32, found: &mut Vec<usize>) {
 
 /// [`above`] on a chosen instruction set.
 pub fn above_on(isa: AnyIsa, values: &[f32], floor: f32, found: &mut Vec<usize>) {
-    isa.run(Above { values, floor, found });
+    isa.run(Above { values, floor, found: |position| found.push(position) });
 }
 
-struct Above<'a> {
-    values: &'a [f32],
-    floor: f32,
-    found: &'a mut Vec<usize>,
+/// Tells `found` the positions of the `values` above `floor`, in their order.
+pub(crate) struct Above<'a, F> {
+    pub(crate) values: &'a [f32],
+    pub(crate) floor: f32,
+    pub(crate) found: F,
 }
 
-impl Op for Above<'_> {
+impl<F: FnMut(usize)> Op for Above<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
+    fn eval<I: Isa>(mut self, isa: I) {
         let floor = isa.splat(self.floor);
         let whole = self.values.chunks_exact(TOGETHER * I::LANES);
         let rest = whole.remainder();
@@ -45,16 +47,17 @@ impl Op for Above<'_> {
                 let vector = unsafe { isa.load(part.as_ptr().add(i * I::LANES)) };
                 bits |= u64::from(isa.above(vector, floor)) << (i * I::LANES);
             }
-            self.found.extend(Ones { bits, first });
+            Ones { bits, first }.for_each(&mut self.found);
             first += part.len();
         }
-        for part in rest.chunks(I::LANES) {
+        let mut bits = 0;
+        for (i, part) in rest.chunks(I::LANES).enumerate() {
             // SAFETY: `part` has no more elements than a vector has lanes.
-            let vector = unsafe { isa.load_partial(part.as_ptr(), part.len()) };
+            let vector = unsafe { load_lanes(isa, part.as_ptr(), part.len()) };
             let lanes = (1 << part.len()) - 1;
-            self.found.extend(Ones { bits: (isa.above(vector, floor) & lanes).into(), first });
-            first += part.len();
+            bits |= u64::from(isa.above(vector, floor) & lanes) << (i * I::LANES);
         }
+        Ones { bits, first }.for_each(self.found);
     }
 }
 

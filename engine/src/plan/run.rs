@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::graph::Network;
 use super::observe::Ranges;
+use super::output::{Destination, Output};
 use super::schedule::ALIGNMENT;
 use super::step::{Step, Steps};
 use super::task::Frame;
@@ -30,7 +31,7 @@ pub struct Scratch {
     batch: Buffer,
     /// One for each member of the team.
     members: Vec<Buffer>,
-    outputs: Vec<*mut f32>,
+    outputs: Vec<Destination>,
 }
 
 // SAFETY: `outputs` is empty but while a plan runs, which borrows the scratch.
@@ -170,14 +171,37 @@ impl Plan {
             Ok(vec)
         };
         let mut outputs = lengths.clone().map(vec).collect::<Result<Vec<_>, _>>()?;
-        let pointers = outputs.iter_mut().map(|output| output.as_mut_ptr());
+        let room = outputs.iter_mut().map(|output| Destination::All(output.as_mut_ptr()));
         // SAFETY: each has room for its output.
-        unsafe { self.run_to(scratch, input, pointers, Watch::default()) };
+        unsafe { self.run_to(scratch, input, room, Watch::default()) };
         for (output, len) in outputs.iter_mut().zip(lengths) {
             // SAFETY: there is room for so many, and every output is written as a whole.
             unsafe { output.set_len(len) };
         }
         Ok(outputs)
+    }
+
+    /// As [`Plan::run`], to `outputs` that [`Plan::outputs`] made room for, whole or not.
+    ///
+    /// # Errors
+    /// As [`Plan::run`]; outputs of another plan.
+    pub fn run_into(
+        &self,
+        scratch: &mut Scratch,
+        input: &[f32],
+        outputs: &mut [Output],
+    ) -> Result<(), PlanError> {
+        self.check(scratch, input)?;
+        PlanError::expect_len("list of outputs", self.outputs.len(), outputs.len())?;
+        for (shape, output) in self.outputs.iter().zip(outputs.iter()) {
+            output.check(self.batch, shape)?;
+        }
+        // SAFETY: each has just been checked.
+        unsafe {
+            let room = outputs.iter_mut().map(Output::destination);
+            self.run_to(scratch, input, room, Watch::default());
+        }
+        Ok(())
     }
 
     /// As [`Plan::run`], and adds the time of each step to `timings`; pictures come one by one.
@@ -230,26 +254,26 @@ impl Plan {
         for (shape, output) in self.outputs.iter().zip(outputs.iter()) {
             PlanError::expect_len("output", self.batch * shape.len(), output.len())?;
         }
-        let pointers = outputs.iter_mut().map(|output| output.as_mut_ptr());
+        let room = outputs.iter_mut().map(|output| Destination::All(output.as_mut_ptr()));
         // SAFETY: each leads to as much as its output has.
-        unsafe { self.run_to(scratch, input, pointers, watch) };
+        unsafe { self.run_to(scratch, input, room, watch) };
         Ok(())
     }
 
     /// Runs the plan, whose input and scratch have been checked.
     ///
     /// # Safety
-    /// There must be a pointer for each output, to room for all of it.
+    /// There must be a destination for each output, with room for all of it.
     unsafe fn run_to(
         &self,
         scratch: &mut Scratch,
         input: &[f32],
-        outputs: impl Iterator<Item = *mut f32>,
+        outputs: impl Iterator<Item = Destination>,
         mut watch: Watch,
     ) {
-        let Scratch { arenas, batch, members, outputs: pointers } = scratch;
-        pointers.clear();
-        pointers.extend(outputs);
+        let Scratch { arenas, batch, members, outputs: destinations } = scratch;
+        destinations.clear();
+        destinations.extend(outputs);
         let memory = Memory {
             arenas,
             members,
@@ -258,7 +282,7 @@ impl Plan {
                 arena: std::ptr::null_mut(),
                 batch: batch.as_mut_ptr(),
                 picture: 0,
-                outputs: pointers,
+                outputs: destinations,
             },
         };
         let mut session = self.team.session();
@@ -283,7 +307,7 @@ impl Plan {
         }
         let frame = Frame { picture: self.batch, ..memory.frame };
         self.steps(&self.steps.batch, &frame, &memory, &mut session, &mut watch);
-        pointers.clear();
+        destinations.clear();
     }
 
     /// Runs steps one by one, each on the whole team.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Shape;
 use super::graph::{Join, Network, Op, Value};
 use super::infer::batched;
+use super::product::block_pixels;
 use super::resize::nearest;
 use super::schedule::{ALIGNMENT, Arena};
 use super::split::{Split, work};
@@ -282,7 +283,9 @@ impl Layout<'_> {
             }
             Op::Pointwise { weights, .. } if matches!(action, Action::Planes(..)) => {
                 let registers = self.network.isa.registers();
-                step.band_scratch = gemm::planes_scratch_len(weights.k, lanes, registers);
+                let above = gemm::above_scratch_len(block_pixels(weights.k), lanes, registers);
+                step.band_scratch =
+                    gemm::planes_scratch_len(weights.k, lanes, registers).max(above);
                 step.split = Split::vectors(output.pixels().div_ceil(lanes), self.threads);
             }
             Op::Pointwise { add, .. } => step.join = add.as_ref().map(at),

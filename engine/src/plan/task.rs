@@ -1,16 +1,15 @@
 //! One part of one step: from places to pointers, and to the kernel.
 
 use super::graph::{Join, Network, Op};
+use super::output::Destination;
 use super::product::product;
 use super::split::{Way, panels, share};
 use super::step::{Action, Place, Step};
-use crate::isa::AnyIsa;
 use crate::nhwc::activation::Activation;
 use crate::nhwc::dfc::Dfc;
-use crate::nhwc::gemm::{Panel, PlanesGemm, ScalePanel, Target};
+use crate::nhwc::gemm::{Panel, ScalePanel, Target};
 use crate::nhwc::ghost::{self, Ghost};
 use crate::nhwc::pool::GlobalPool;
-use crate::nhwc::transpose::ToPlanes;
 use crate::pack::Matrix;
 
 /// Where one picture's memory lies while a plan runs.
@@ -22,7 +21,7 @@ pub(crate) struct Frame<'a> {
     /// The number of the picture, or of pictures for steps on the whole batch.
     pub(crate) picture: usize,
     /// One for each output, at its first picture.
-    pub(crate) outputs: &'a [*mut f32],
+    pub(crate) outputs: &'a [Destination],
 }
 
 // SAFETY: the pointers lead into memory that the running plan holds, and tasks of one step write to
@@ -94,16 +93,9 @@ impl Step {
             Op::Pointwise { weights, activation, .. }
                 if let Action::Planes(_, index) = self.action =>
             {
-                let pixels = output.pixels();
-                isa.run(PlanesGemm {
-                    x,
-                    y: frame.outputs[index].wrapping_add(frame.picture * output.len()),
-                    pixels,
-                    vectors: share(pixels.div_ceil(isa.lanes()), part, parts),
-                    panels: &weights.panels,
-                    activation: *activation,
-                    scratch,
-                });
+                let vectors = share(output.pixels().div_ceil(isa.lanes()), part, parts);
+                let to = frame.outputs[index];
+                self.pointwise_out(isa, (weights, *activation), (x, to), frame, vectors, scratch);
             }
             Op::Pointwise { weights, activation, .. } => {
                 let mut c = Target::dense(y, output.channels, usize::MAX, *activation);
@@ -229,34 +221,6 @@ impl Step {
                 pixels: input.pixels(),
                 vectors: vectors(input.channels),
             }),
-        }
-    }
-
-    /// Copies a value to the caller's memory, planes outermost.
-    ///
-    /// # Safety
-    /// As [`Step::run`].
-    unsafe fn copy_out(
-        &self,
-        isa: AnyIsa,
-        index: usize,
-        (part, parts): (usize, usize),
-        frame: &Frame,
-    ) {
-        let (len, channels) = (self.output.len(), self.output.channels);
-        let y = frame.outputs[index];
-        // SAFETY: as the caller's; a part copies whole channels.
-        unsafe {
-            if matches!(self.x, Place::Batch(_)) {
-                let part = share(frame.picture * len, part, parts);
-                let x = frame.all(self.x).add(part.start);
-                y.add(part.start).copy_from_nonoverlapping(x, part.len());
-            } else {
-                let (x, y) = (frame.at(self.x, channels), y.add(frame.picture * len));
-                let (ld, pixels) = (channels, self.output.pixels());
-                let channels = share(channels, part, parts);
-                isa.run(ToPlanes { x, y, ld, pixels, stride: pixels, channels });
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! CPU has and on several threads.
 #![allow(clippy::unwrap_used)] // a test that can't go on may end
 
+mod above;
 mod builder_errors;
 mod check;
 mod conv;

@@ -3,7 +3,7 @@
 use crate::formula::{Formula, plain};
 use candle::{Device, Result, Tensor};
 use engine::isa::AnyIsa;
-use ghostnetv2::{Backbone, Config, GhostNet, Level, PlanOptions, Pyramid, Taps};
+use ghostnetv2::{Backbone, Config, GhostNet, Level, Output, PlanOptions, Pyramid, Taps};
 use proptest::prelude::*;
 
 /// The largest difference, and what the values are measured by: the largest of them, at least 1.
@@ -120,15 +120,17 @@ fn outputs_that_are_looked_at_in_place_are_those_of_each_call() -> Result<()> {
     let pyramid = Pyramid::new(&Config::v2(0.5), Taps::StageEnds, &Level::ALL, vb)?;
     let plan = pyramid.plan(&[1, 3, 64, 64], &PlanOptions::default().with_threads(2))?;
     let seen = |x: &Tensor| {
-        plan.forward_with(x, |outputs| {
+        plan.forward_with(x, &[], |outputs| {
             // Another call meanwhile, which must not write to the same memory.
-            plan.forward_with(&x.neg()?, |others| {
+            plan.forward_with(&x.neg()?, &[], |others| {
                 let apart = |a: &[f32], b: &[f32]| a.is_empty() || a.as_ptr() != b.as_ptr();
-                assert!(others.iter().zip(outputs).all(|(a, b)| apart(a.1, b.1)));
+                let values = |output: &Output| output.values().unwrap();
+                let mut pairs = others.iter().zip(outputs);
+                assert!(pairs.all(|(a, b)| apart(values(a.1), values(b.1))));
                 Ok(())
             })?;
-            let copy = |(shape, values): &(Vec<usize>, &[f32])| {
-                Tensor::from_slice(values, shape.as_slice(), &Device::Cpu)
+            let copy = |(shape, output): &(Vec<usize>, &Output)| {
+                Tensor::from_slice(output.values().unwrap(), shape.as_slice(), &Device::Cpu)
             };
             outputs.iter().map(copy).collect::<Result<Vec<_>>>()
         })
@@ -143,10 +145,32 @@ fn outputs_that_are_looked_at_in_place_are_those_of_each_call() -> Result<()> {
         }
     }
     let x = plain("d", (1, 3, 64, 64))?;
-    let refused = plan.forward_with(&x, |_| -> Result<()> { candle::bail!("no") });
+    let refused = plan.forward_with(&x, &[], |_| -> Result<()> { candle::bail!("no") });
     assert!(refused.unwrap_err().to_string().starts_with("no"));
-    assert!(plan.forward_with(&plain("e", (1, 4, 64, 64))?, |_| Ok(())).is_err());
+    assert!(plan.forward_with(&plain("e", (1, 4, 64, 64))?, &[], |_| Ok(())).is_err());
     assert_eq!(seen(&x)?.len(), Level::ALL.len());
+    Ok(())
+}
+
+#[test]
+fn values_above_a_floor_are_those_of_each_call() -> Result<()> {
+    let net = GhostNet::new(&Config::v2(0.5), 10, Formula::default().var_builder())?;
+    let plan = net.plan(&[2, 3, 64, 64], &PlanOptions::default().with_threads(2))?;
+    for (name, floor) in [("a", 0.0), ("b", 0.0), ("c", 0.01), ("d", f32::NEG_INFINITY)] {
+        let x = plain(name, (2, 3, 64, 64))?;
+        let logits = plan.forward(&x)?.to_vec2::<f32>()?;
+        plan.forward_with(&x, &[Some(floor)], |outputs| {
+            let (shape, Output::Above(above)) = &outputs[0] else { panic!("{name}: all values") };
+            assert_eq!(shape, &[2, 10]);
+            for (picture, logits) in logits.iter().enumerate() {
+                let kept = above.picture(picture).iter().flatten();
+                let kept: Vec<_> = kept.map(|kept| (kept.channel, kept.value)).collect();
+                let above = (0..).zip(logits.iter().copied()).filter(|(_, value)| *value > floor);
+                assert_eq!(kept, above.collect::<Vec<_>>(), "{name}");
+            }
+            Ok(())
+        })?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The highest of a level's logits.
 
+use super::Logits;
 use crate::rank::Rank;
 use engine::kernels::above;
 
@@ -15,35 +16,68 @@ pub(super) struct Candidate {
     pub(super) channel: usize,
 }
 
-/// At most `most` of the `logits`, `[channels, cells]`, that are above `floor`, best first; of equal
-/// ones those of earlier cells come first, then those of earlier channels.
-pub(super) fn best(logits: &[f32], cells: usize, floor: f32, most: usize) -> Vec<Candidate> {
+/// At most `most` of the `logits` that are above `floor`, best first; of equal ones those of earlier
+/// cells come first, then those of earlier channels.
+pub(super) fn best(logits: Logits, cells: usize, floor: f32, most: usize) -> Vec<Candidate> {
     if most == 0 || cells == 0 {
         return Vec::new();
     }
     let channels = logits.len() / cells;
-    let (mut floor, mut best, mut found) = (floor, Vec::new(), Vec::new());
-    for (number, block) in logits.chunks(BLOCK).enumerate() {
-        found.clear();
-        above(block, floor, &mut found);
-        best.extend(found.iter().map(|&i| {
-            let position = number * BLOCK + i;
-            Rank::new(block[i], ((position % cells) * channels + position / cells) as u32)
-        }));
-        if best.len() / 4 > most {
-            best.select_nth_unstable(most - 1);
-            best.truncate(most);
-            // Its equals may still come before it.
-            floor = best[most - 1].score().next_down();
+    let mut best = Best { ranks: Vec::new(), floor, most };
+    match logits {
+        Logits::All(values) => {
+            let mut found = Vec::new();
+            for (number, block) in values.chunks(BLOCK).enumerate() {
+                found.clear();
+                above(block, best.floor, &mut found);
+                best.add(found.iter().map(|&i| {
+                    let position = number * BLOCK + i;
+                    Rank::new(block[i], ((position % cells) * channels + position / cells) as u32)
+                }));
+            }
+        }
+        Logits::Above(kept) => {
+            for (cell, kept) in kept.iter().enumerate().filter(|(_, kept)| !kept.is_empty()) {
+                let floor = best.floor;
+                let above = kept.iter().filter(|kept| kept.value > floor);
+                best.add(
+                    above
+                        .map(|kept| Rank::new(kept.value, (cell * channels) as u32 + kept.channel)),
+                );
+            }
         }
     }
-    best.sort_unstable();
-    best.truncate(most);
     let place = |rank: &Rank| {
         let place = rank.tie() as usize;
         Candidate { logit: rank.score(), cell: place / channels, channel: place % channels }
     };
-    best.iter().map(place).collect()
+    best.sorted().iter().map(place).collect()
+}
+
+/// The best of those that have been seen, and a few more.
+struct Best {
+    ranks: Vec<Rank>,
+    /// Who is not above it is not among the best.
+    floor: f32,
+    most: usize,
+}
+
+impl Best {
+    fn add(&mut self, ranks: impl Iterator<Item = Rank>) {
+        self.ranks.extend(ranks);
+        if self.ranks.len() / 4 > self.most {
+            self.ranks.select_nth_unstable(self.most - 1);
+            self.ranks.truncate(self.most);
+            // Its equals may still come before it.
+            self.floor = self.ranks[self.most - 1].score().next_down();
+        }
+    }
+
+    fn sorted(mut self) -> Vec<Rank> {
+        self.ranks.sort_unstable();
+        self.ranks.truncate(self.most);
+        self.ranks
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +105,7 @@ mod tests {
                 .collect();
             expected.sort_by(|a, b| b.logit.total_cmp(&a.logit));
             expected.truncate(most);
-            assert_eq!(best(&logits, cells, floor, most), expected, "{floor}, {most}");
+            assert_eq!(best(Logits::All(&logits), cells, floor, most), expected, "{floor}, {most}");
         }
     }
 }

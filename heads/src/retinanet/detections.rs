@@ -1,6 +1,6 @@
 //! From the raw outputs of a batch to the detections of its pictures.
 
-use super::{LevelOutputs, RawOutputs, RetinaNetConfig};
+use super::{LevelOutputs, Logits, RawOutputs, RetinaNetConfig};
 use crate::boxes::Detections;
 use crate::placement::Batch;
 use candle::{CpuStorage, DType, Device, Layout, Result, Storage, Tensor, bail};
@@ -14,32 +14,31 @@ impl RetinaNetConfig {
         let (logits, deltas) = (in_memory(&raw.logits)?, in_memory(&raw.deltas)?);
         let logits: Vec<_> = logits.iter().map(Tensor::storage_and_layout).collect();
         let deltas: Vec<_> = deltas.iter().map(Tensor::storage_and_layout).collect();
-        let levels = logits.iter().zip(&deltas).map(|(logits, deltas)| {
-            let (logits, deltas) = (values(&logits.0, logits.1)?, values(&deltas.0, deltas.1)?);
-            Ok(LevelOutputs { logits, deltas })
-        });
-        self.detections_of(&levels.collect::<Result<Vec<_>>>()?, &raw.cells()?, batch)
+        let logits = logits.iter().map(|map| values(&map.0, map.1)).collect::<Result<Vec<_>>>()?;
+        let deltas = deltas.iter().map(|map| values(&map.0, map.1)).collect::<Result<Vec<_>>>()?;
+        let of_picture = |picture| {
+            let levels = logits.iter().zip(&deltas).map(|(logits, deltas)| LevelOutputs {
+                logits: Logits::All(batch.share(logits, picture)),
+                deltas: batch.share(deltas, picture),
+            });
+            levels.collect()
+        };
+        self.detections_of(of_picture, &raw.cells()?, batch)
     }
 
-    /// The same from plain memory: of each level what all pictures have there, one after another,
-    /// and rows and columns of its map.
-    pub(super) fn detections_of(
+    /// The same from plain memory: what there is of each picture at each level, and rows and
+    /// columns of the levels' maps.
+    pub(super) fn detections_of<'a>(
         &self,
-        levels: &[LevelOutputs],
+        of_picture: impl Fn(usize) -> Vec<LevelOutputs<'a>>,
         cells: &[(usize, usize)],
         batch: &Batch,
     ) -> Result<Vec<Detections>> {
         let anchors = self.anchors.levels(batch.size()?, cells)?;
-        let pictures = batch.placements.len().max(1);
-        let of_picture = |(i, placement)| {
-            let outputs = levels.iter().map(|level| LevelOutputs {
-                logits: share(level.logits, i, pictures),
-                deltas: share(level.deltas, i, pictures),
-            });
-            let outputs: Vec<_> = outputs.collect();
-            self.postprocess.run(&outputs, &anchors, self.coder, placement)
+        let detect = |(picture, placement)| {
+            self.postprocess.run(&of_picture(picture), &anchors, self.coder, placement)
         };
-        batch.placements.iter().enumerate().map(of_picture).collect()
+        batch.placements.iter().enumerate().map(detect).collect()
     }
 }
 
@@ -55,10 +54,4 @@ fn values<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => Ok(&values[start..end]),
         _ => bail!("raw outputs that could not be read as f32 in memory"),
     }
-}
-
-/// The values of picture `i` of so many.
-fn share(values: &[f32], i: usize, pictures: usize) -> &[f32] {
-    let each = values.len() / pictures;
-    &values[i * each..][..each]
 }

@@ -30,5 +30,5 @@ pub use model::RetinaNet;
 pub use names::Names;
 pub use objective::GroundTruth;
 pub use plan::DetectorPlan;
-pub use postprocess::{LevelOutputs, PostProcess};
+pub use postprocess::{LevelOutputs, Logits, PostProcess};
 pub use preset::{Preset, UnknownPreset};

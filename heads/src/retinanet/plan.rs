@@ -1,10 +1,10 @@
 //! A detector laid out for inference on a CPU.
 
-use super::{LevelOutputs, RawOutputs, RetinaNetConfig};
+use super::{LevelOutputs, Logits, RawOutputs, RetinaNetConfig};
 use crate::boxes::Detections;
 use crate::placement::Batch;
 use candle::{Result, Tensor};
-use ghostnetv2::{Plan, Timings};
+use ghostnetv2::{Output, Plan, Timings};
 
 /// A detector laid out for inference on a CPU, one plan from pixels to raw outputs; see
 /// [`RetinaNet::plan`](super::RetinaNet::plan). Share it between threads.
@@ -57,16 +57,24 @@ impl DetectorPlan {
         if batch.placements.is_empty() {
             return Ok(Vec::new());
         }
-        self.plan.forward_with(&batch.pixels, |outputs| {
-            let (logits, deltas) = outputs.split_at(outputs.len() / 2);
-            let pairs = logits.iter().zip(deltas);
-            let levels = pairs.map(|(&(_, logits), &(_, deltas))| LevelOutputs { logits, deltas });
-            let cells = logits.iter().map(|(shape, _)| (shape[2], shape[3]));
-            self.config.detections_of(
-                &levels.collect::<Vec<_>>(),
-                &cells.collect::<Vec<_>>(),
-                batch,
-            )
+        // Of the logits, the first half of the outputs, only those that may become detections.
+        let levels = self.plan.engine().output_shapes().len() / 2;
+        let floors = vec![Some(self.config.postprocess.floor()); levels];
+        self.plan.forward_with(&batch.pixels, &floors, |outputs| {
+            let (logits, deltas) = outputs.split_at(levels);
+            let cells: Vec<_> = logits.iter().map(|(shape, _)| (shape[2], shape[3])).collect();
+            let of_picture = |picture| {
+                let pairs = logits.iter().zip(deltas);
+                let levels = pairs.map(|(&(_, logits), &(_, deltas))| LevelOutputs {
+                    logits: match logits {
+                        Output::All(values) => Logits::All(batch.share(values, picture)),
+                        Output::Above(above) => Logits::Above(above.picture(picture)),
+                    },
+                    deltas: batch.share(deltas.values().unwrap_or_default(), picture),
+                });
+                levels.collect()
+            };
+            self.config.detections_of(of_picture, &cells, batch)
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::nms::Survivors;
 use crate::placement::Placement;
 use crate::rank::Rank;
 use candle::{Result, bail};
+use ghostnetv2::KeptCells;
 
 /// From scores to detections.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,10 +28,29 @@ pub struct PostProcess {
 /// Raw outputs of one picture at one level.
 #[derive(Clone, Copy, Debug)]
 pub struct LevelOutputs<'a> {
-    /// `[anchors * classes, H, W]`, all classes of an anchor together.
-    pub logits: &'a [f32],
+    /// Of `anchors * classes` channels, all classes of an anchor together.
+    pub logits: Logits<'a>,
     /// `[anchors * 4, H, W]`.
     pub deltas: &'a [f32],
+}
+
+/// The logits of one picture at one level.
+#[derive(Clone, Copy, Debug)]
+pub enum Logits<'a> {
+    /// `[channels, H, W]`.
+    All(&'a [f32]),
+    /// Those above a floor, which is at most [`PostProcess::floor`].
+    Above(KeptCells<'a>),
+}
+
+impl Logits<'_> {
+    /// How many there are, seen or not.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::All(values) => values.len(),
+            Self::Above(kept) => kept.cells() * kept.channels(),
+        }
+    }
 }
 
 impl PostProcess {
@@ -83,12 +103,17 @@ impl PostProcess {
         Ok(detections.into_iter().collect())
     }
 
+    /// Logits must be above it to become detections: a bit too low, for the exact score decides in
+    /// the end.
+    pub fn floor(&self) -> f32 {
+        let threshold = f64::from(self.score_threshold);
+        ((threshold / (1.0 - threshold)).ln() - 1e-3) as f32
+    }
+
     /// The candidates of all levels whose scores are above the threshold, level by level, there the
     /// best first.
     fn scored(&self, outputs: &[LevelOutputs], levels: &[LevelAnchors]) -> Result<Vec<Scored>> {
-        // A bit too low, for the exact score decides in the end.
-        let threshold = f64::from(self.score_threshold);
-        let floor = ((threshold / (1.0 - threshold)).ln() - 1e-3) as f32;
+        let floor = self.floor();
         let mut found = Vec::new();
         for (number, (outputs, level)) in outputs.iter().zip(levels).enumerate() {
             let classes = classes(outputs, level)?;

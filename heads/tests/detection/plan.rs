@@ -7,7 +7,7 @@ use candle::{Result, Tensor};
 use ghostnetv2::{Config, PlanOptions, Precision};
 use heads::ConvKind;
 use heads::placement::Batch;
-use heads::retinanet::{HeadNorm, Preset, RawOutputs, RetinaNet, RetinaNetConfig};
+use heads::retinanet::{HeadNorm, PostProcess, Preset, RawOutputs, RetinaNet, RetinaNetConfig};
 
 /// Narrow ones, so that the tests are quick; group norms need whole groups.
 fn detector(preset: Preset, width: f64) -> Result<RetinaNet> {
@@ -112,6 +112,28 @@ fn detections_are_the_same() -> Result<()> {
     }
     let nothing = Batch::of_inputs(plain("input", (0, 3, 75, 90))?)?;
     assert!(detector.plan(&[1, 3, 75, 90], &options(1))?.detect_batch(&nothing)?.is_empty());
+    Ok(())
+}
+
+/// A plan writes only logits that may become detections; what comes of them is what comes of all.
+#[test]
+fn detections_are_those_of_its_raw_outputs() -> Result<()> {
+    for preset in [Preset::Lite, Preset::Mmdet] {
+        let net = detector(preset, 0.5)?;
+        let batch = Batch::of_inputs(plain("input", (3, 3, 97, 140))?)?;
+        for (score_threshold, candidates) in [(0.0, 50), (0.01, 1000), (0.02, 7), (1.0, 1000)] {
+            let postprocess =
+                PostProcess { score_threshold, candidates, ..net.config().postprocess };
+            let config = RetinaNetConfig { postprocess, ..net.config().clone() };
+            let net = of_config(&config, &Config::v2(0.5))?;
+            for threads in [1, 2] {
+                let plan = net.plan(&[3, 3, 97, 140], &options(threads))?;
+                let expected = config.detections(&plan.forward(&batch.pixels)?, &batch)?;
+                assert_eq!(plan.detect_batch(&batch)?, expected, "{preset}, {score_threshold}");
+                assert_eq!(expected[0].is_empty(), score_threshold == 1.0);
+            }
+        }
+    }
     Ok(())
 }
 

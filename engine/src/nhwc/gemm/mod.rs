@@ -6,6 +6,7 @@
 //! for the whole sum, and every sum runs over `k` in order: results depend neither on the tiling
 //! nor on how work is split over threads.
 
+mod above;
 mod narrow;
 mod planes;
 mod weights;
@@ -15,6 +16,7 @@ use super::activation::Activation;
 use super::{load_lanes, next_run, store_lanes};
 use crate::isa::{Isa, Op};
 
+pub(crate) use above::{AboveGemm, above_scratch_len};
 pub(crate) use narrow::Stream;
 pub(crate) use planes::{PlanesGemm, planes_scratch_len};
 pub(crate) use weights::{Load, Panel, ScalePanel, Weights, prepared_len};
