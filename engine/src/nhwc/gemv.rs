@@ -12,12 +12,6 @@ use crate::isa::{Isa, Op};
 /// Panels that are read side by side.
 const STREAMS: usize = 4;
 
-/// Elements ahead that are asked for.
-const AHEAD: usize = 1024;
-
-/// Elements of a cache line.
-const LINE: usize = 16;
-
 /// `y = act(W · x + bias)` for some panels.
 pub(crate) struct Gemv<'a> {
     pub(crate) x: *const f32,
@@ -99,9 +93,6 @@ impl Gemv<'_> {
             for kk in 0..k {
                 let x = isa.splat(*self.x.add(kk));
                 for (sums, weights) in sums.iter_mut().zip(&weights) {
-                    for line in (0..NZ * I::LANES).step_by(LINE) {
-                        weights.prefetch(isa, kk * NZ * I::LANES + AHEAD + line);
-                    }
                     for (z, sum) in sums.iter_mut().enumerate() {
                         *sum = isa.fma(x, weights.load(isa, (kk * NZ + z) * I::LANES), *sum);
                     }

@@ -52,8 +52,8 @@ pub(crate) struct Step {
     pub(crate) split: Split,
     /// Multiply-adds for one picture.
     pub(crate) work: usize,
-    /// Elements of scratch for prepared panels, bands, and the band behind a ghost module, in this
-    /// order.
+    /// Elements of scratch for a scaled panel or scaled pixels, for bands, and for the band behind a
+    /// ghost module, in this order.
     pub(crate) panel_scratch: usize,
     pub(crate) band_scratch: usize,
     pub(crate) then_scratch: usize,
@@ -264,7 +264,12 @@ impl Layout<'_> {
                 }
                 if let Some(scale) = &ghost.scale {
                     step.scale = Some(at(scale));
-                    step.panel_scratch = gemm::prepared_len(ghost.primary.k, panel);
+                    let matrix = &ghost.primary;
+                    step.panel_scratch = match step.scales_pixels(matrix) {
+                        _ if matrix.words.is_some() => 0,
+                        true => gemm::scaled_len(matrix.k, input.pixels()),
+                        false => gemm::prepared_len(matrix.k, panel),
+                    };
                 }
                 match &ghost.join {
                     Join::None => {}

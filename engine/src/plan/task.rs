@@ -174,8 +174,7 @@ impl Step {
                     });
                 };
                 let panels = &module.primary.panels[columns(&module.primary)];
-                // In words the scale is on the pixels.
-                match scale.filter(|_| module.primary.words.is_none()) {
+                match scale.filter(|_| !self.scales_pixels(&module.primary)) {
                     Some(scale) => {
                         for &(column, panel) in panels {
                             let panel = isa.run(ScalePanel { panel, scale, to: scratch });

@@ -9,7 +9,7 @@ use super::step::{Action, Step};
 use super::task::Frame;
 use super::window::Window;
 use crate::nhwc::depthwise::dilated_rows_under;
-use crate::nhwc::gemm::Narrow;
+use crate::nhwc::gemm::{Narrow, ScalePixels};
 use crate::pack::Matrix;
 
 /// Words that stay in a small second-level cache between the pass that makes them and the kernel
@@ -102,8 +102,15 @@ impl Step {
         }
     }
 
-    /// The input as `matrix` takes it for these rows of the output: a pointer to its first row, and
-    /// the pixel stride.
+    /// Whether a scale is multiplied into the pixels, and not into the weights: where those are
+    /// words, or more than the pixels. Weights that are read as they are come from memory while
+    /// others are being multiplied.
+    pub(crate) fn scales_pixels(&self, matrix: &Matrix) -> bool {
+        matrix.words.is_some() || self.input.pixels() < matrix.n
+    }
+
+    /// The input as `matrix` takes it for these rows of the output, scaled where its pixels are: a
+    /// pointer to its first row, and the pixel stride.
     ///
     /// # Safety
     /// As [`Step::run`]; `scale` is null or has a factor for each channel.
@@ -115,15 +122,28 @@ impl Step {
         rows: &Range<usize>,
         scratch: *mut f32,
     ) -> (*const f32, usize) {
-        let Some(words) = matrix.words else { return (x, self.input.channels) };
+        let scaled = !scale.is_null() && self.scales_pixels(matrix);
+        if matrix.words.is_none() && !scaled {
+            return (x, self.input.channels);
+        }
         let rows = match self.split.way {
             Way::Rows => self.input_rows(op, rows.clone()),
             Way::Channels => 0..self.input.height,
         };
         let (first, count) = (rows.start * self.input.width, rows.len() * self.input.width);
-        let (k, ld) = (matrix.k, words.per_pixel(matrix.k));
-        let (x, to) = (x.wrapping_add(first * k), self.words_at(scratch));
-        words.run(matrix.isa, Narrow { x, scale, k, count, words, to });
+        let k = matrix.k;
+        let x = x.wrapping_add(first * k);
+        let (to, ld) = match matrix.words {
+            Some(words) => {
+                let to = self.words_at(scratch);
+                words.run(matrix.isa, Narrow { x, scale, k, count, words, to });
+                (to, words.per_pixel(k))
+            }
+            None => {
+                matrix.isa.run(ScalePixels { x, scale, k, count, to: scratch });
+                (scratch, k)
+            }
+        };
         (to.wrapping_sub(first * ld), ld)
     }
 

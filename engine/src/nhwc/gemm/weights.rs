@@ -2,7 +2,7 @@
 
 use std::ptr::null;
 
-use crate::isa::{Columns, Isa, Op};
+use crate::isa::{Columns, Isa};
 
 /// A panel of packed weights.
 #[derive(Clone, Copy, Debug)]
@@ -113,46 +113,5 @@ impl Panel {
             words => words,
         };
         Self { weights, k, ..self }
-    }
-}
-
-/// Weights of a panel multiplied by a scale for each `k`: as good as scaling the input, and less
-/// work where there are more pixels than columns.
-pub(crate) struct ScalePanel {
-    pub(crate) panel: Panel,
-    /// `k` elements.
-    pub(crate) scale: *const f32,
-    /// Room for [`prepared_len`].
-    pub(crate) to: *mut f32,
-}
-
-/// Elements of a prepared panel of `columns` columns.
-pub(crate) fn prepared_len(k: usize, columns: usize) -> usize {
-    (k * columns).next_multiple_of(16)
-}
-
-impl Op for ScalePanel {
-    type Output = Panel;
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) -> Panel {
-        let columns = self.panel.vectors * I::LANES;
-        for k in 0..self.panel.k {
-            // SAFETY: the panel has these factors, and scale and scratch as many.
-            unsafe {
-                let scale = isa.splat(*self.scale.add(k));
-                for z in 0..self.panel.vectors {
-                    let at = k * columns + z * I::LANES;
-                    let weight = match self.panel.weights {
-                        Weights::F32(weights) => weights.load(isa, at),
-                        Weights::Bf16(weights) => weights.load(isa, at),
-                        // Of these the pixels are scaled.
-                        Weights::Halves(_) | Weights::Bytes { .. } => return self.panel,
-                    };
-                    isa.store(self.to.add(at), isa.mul(weight, scale));
-                }
-            }
-        }
-        Panel { weights: Weights::F32(self.to), ..self.panel }
     }
 }
