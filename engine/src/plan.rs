@@ -39,7 +39,7 @@ pub use error::PlanError;
 pub use graph::{Join, Network, Value};
 pub use layers::{Layer, Operation, Plain};
 pub use options::{PlanOptions, Precision};
-pub use output::{Above, Kept, KeptCells, Output};
+pub use output::{Above, Kept, KeptCells, Output, Selection};
 pub(crate) use product::block_pixels;
 pub use resize::{Extent, Interpolation};
 pub use run::{Plan, Scratch};

@@ -71,6 +71,10 @@ struct Args {
     /// Side of the input in pixels, or HEIGHTxWIDTH
     #[arg(long, value_name = "N", default_value = "224")]
     size: String,
+    /// Time this input, the tensor `input` [B, 3, H, W] of a safetensors file whose shape is what
+    /// --batch and --size say, and not random numbers
+    #[arg(long, value_name = "FILE")]
+    tensor: Option<PathBuf>,
     /// Pictures at once
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Vec<u16>,
@@ -155,6 +159,7 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
                     which: which.clone(),
                     weights: args.weights.clone(),
                     size: args.size.clone(),
+                    tensor: args.tensor.clone(),
                     backend,
                     precision,
                     threads,

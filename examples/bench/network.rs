@@ -5,17 +5,18 @@ use crate::random;
 use crate::row::{Backend, Row};
 use crate::which::Which;
 use anyhow::{Context, Result};
-use candle::{Device, Tensor};
+use candle::{DType, Device, Tensor};
 use cli::model::parse_size;
-use cli::{detectors, segmenters};
+use cli::{detectors, segmenters, tensors};
 use engine::isa::AnyIsa;
 use engine::plan::{Plan, Scratch};
 use ghostnetv2::weights::{Checkpoint, ModelSource};
-use ghostnetv2::{Calibration, Config, GhostNet, Timings};
+use ghostnetv2::{Calibration, Config, Error, GhostNet, Timings};
 use heads::deeplabv3::DeepLabV3;
 use heads::retinanet::RetinaNet;
 use heads::segmentation::SemanticFpn;
 use heads::yolov3::YoloV3;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Classes of random weights: ImageNet's number.
@@ -40,7 +41,10 @@ impl Network {
         let checkpoint = checkpoint.as_ref();
         let (height, width) = parse_size(&row.size)?;
         let shape = [row.batch.into(), 3, height as usize, width as usize];
-        let input: Vec<f32> = random::numbers("input").take(shape.iter().product()).collect();
+        let input = match &row.tensor {
+            Some(path) => input_of(path, &shape)?,
+            None => random::numbers("input").take(shape.iter().product()).collect(),
+        };
         let config = match &row.which {
             Which::Classifier(config) => config,
             Which::Detector(detectors::Preset::RetinaNet(preset)) => {
@@ -194,6 +198,16 @@ impl Network {
             Self::Calls { isa, .. } => *isa,
         }
     }
+}
+
+/// The values of a file's tensor `input`, which must have this shape.
+fn input_of(path: &Path, shape: &[usize; 4]) -> Result<Vec<f32>> {
+    let input = tensors::read_input(path, shape[1], &Device::Cpu)?;
+    if input.dims() != shape {
+        let reason = format!("input: expected shape {shape:?}, found {:?}", input.dims());
+        return Err(Error::Config { origin: path.display().to_string(), reason }.into());
+    }
+    Ok(input.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
 /// The network on a device, with V3's branches summed.

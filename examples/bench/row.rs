@@ -60,6 +60,8 @@ pub(crate) struct Row {
     pub(crate) which: Which,
     pub(crate) weights: Option<PathBuf>,
     pub(crate) size: String,
+    /// A file with the input.
+    pub(crate) tensor: Option<PathBuf>,
     pub(crate) backend: Backend,
     pub(crate) precision: Precision,
     pub(crate) threads: u16,
@@ -85,6 +87,9 @@ impl Row {
         command.args(["--worker", "--which", &self.which.name(), "--size", &self.size]);
         if let Some(weights) = &self.weights {
             command.arg("--weights").arg(weights);
+        }
+        if let Some(path) = &self.tensor {
+            command.arg("--tensor").arg(path);
         }
         if let Some(path) = &self.calibration {
             command.arg("--calibrate").arg(path);

@@ -35,7 +35,7 @@ pub mod weights;
 pub use batch_norm::BatchNorm2d;
 pub use config::{Config, MIN_SIDE, Release, Version};
 pub use engine::plan::{
-    Above, Calibration, Kept, KeptCells, Output, PlanOptions, Precision, Timings,
+    Above, Calibration, Kept, KeptCells, Output, PlanOptions, Precision, Selection, Timings,
 };
 pub use error::{Error, Mismatch};
 pub use model::{

@@ -6,7 +6,9 @@
 
 use crate::MIN_SIDE;
 use candle::{CpuStorage, DType, Device, Error, Result, Storage, Tensor, bail};
-use engine::plan::{Calibration, Network, Output, PlanError, PlanOptions, Scratch, Timings};
+use engine::plan::{
+    Calibration, Network, Output, PlanError, PlanOptions, Scratch, Selection, Timings,
+};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +37,7 @@ struct Memory {
     scratch: Scratch,
     /// Where it writes to for those who look at it there, and what they asked for.
     outputs: Vec<Output>,
-    floors: Vec<Option<f32>>,
+    selections: Vec<Option<Selection>>,
 }
 
 /// What a run is watched for.
@@ -125,7 +127,8 @@ impl Plan {
 
     /// Looks at all outputs, with the shape of each, where the plan has written them: in memory that
     /// the next call uses again. Large outputs come sooner so than as tensors, and still sooner
-    /// where `floors` has a number in an output's place: only the values above it are written then.
+    /// where `selections` says in an output's place which of its values are wanted: others are not
+    /// written then.
     ///
     /// # Errors
     /// As [`Plan::forward`], and those of `look`.
@@ -133,13 +136,14 @@ impl Plan {
     /// # Example
     /// ```
     /// use candle::{DType, Device, Tensor};
-    /// use ghostnetv2::{Config, GhostNet, Output, PlanOptions};
+    /// use ghostnetv2::{Config, GhostNet, Output, PlanOptions, Selection};
     /// # fn main() -> candle::Result<()> {
     /// # let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
     /// let net = GhostNet::new(&Config::v2(0.5), 10, vb)?;
     /// let plan = net.plan(&[2, 3, 64, 64], &PlanOptions::default())?;
     /// let x = Tensor::zeros((2, 3, 64, 64), DType::F32, &Device::Cpu)?;
-    /// let classes = plan.forward_with(&x, &[Some(0.5)], |outputs| {
+    /// let positive = Selection { above: 0.0, most: 10 };
+    /// let classes = plan.forward_with(&x, &[Some(positive)], |outputs| {
     ///     let (shape, Output::Above(scores)) = &outputs[0] else { unreachable!() };
     ///     assert_eq!(shape, &[2, 10]);
     ///     Ok(scores.picture(0).iter().flatten().map(|kept| kept.channel).collect::<Vec<_>>())
@@ -151,13 +155,13 @@ impl Plan {
     pub fn forward_with<T>(
         &self,
         x: &Tensor,
-        floors: &[Option<f32>],
+        selections: &[Option<Selection>],
         look: impl FnOnce(&[(Vec<usize>, &Output)]) -> Result<T>,
     ) -> Result<T> {
         with_values(x, |shape, input| {
             let (plan, mut memory) = self.take(shape)?;
             let computed = memory
-                .outputs_for(&plan, floors)
+                .outputs_for(&plan, selections)
                 .and_then(|(scratch, outputs)| plan.run_into(scratch, input, outputs));
             let seen = match computed {
                 Ok(()) => look(&shapes(&plan).zip(&memory.outputs).collect::<Vec<_>>()),
@@ -239,7 +243,7 @@ impl Plan {
             None => Memory {
                 scratch: plan.scratch().map_err(Error::wrap)?,
                 outputs: vec![],
-                floors: vec![],
+                selections: vec![],
             },
         };
         Ok((plan, memory))
@@ -271,11 +275,11 @@ impl Memory {
     fn outputs_for(
         &mut self,
         plan: &engine::plan::Plan,
-        floors: &[Option<f32>],
+        selections: &[Option<Selection>],
     ) -> std::result::Result<(&mut Scratch, &mut [Output]), PlanError> {
-        if self.outputs.is_empty() || self.floors != floors {
-            self.outputs = plan.outputs(floors)?;
-            self.floors = floors.to_vec();
+        if self.outputs.is_empty() || self.selections != selections {
+            self.outputs = plan.outputs(selections)?;
+            self.selections = selections.to_vec();
         }
         Ok((&mut self.scratch, &mut self.outputs))
     }

@@ -61,6 +61,8 @@ class Programs:
     def bench(self, variant: Variant, work: Work, network: Path, seconds: float) -> dict:
         """One line of the program `bench`."""
         command = [self.folder / "bench", "--which", work.model, "--weights", network, "--size", work.size]
+        # What the others get: how much there is to do after a network depends on it.
+        command += ["--tensor", network / f"b{work.batch}" / "input.safetensors"]
         if variant.postprocess:
             command.append("--postprocess")
         command += ["--batch", work.batch, "--threads", work.threads, "--seconds", seconds, *variant.options()]

@@ -1,6 +1,4 @@
-//! One part of the steps that write outputs, all values of them or those above a floor.
-
-use std::ops::Range;
+//! One part of the steps that write outputs, all values of them or the highest.
 
 use super::output::Destination;
 use super::product::block_pixels;
@@ -15,16 +13,17 @@ use crate::nhwc::transpose::ToPlanes;
 use crate::pack::Matrix;
 
 impl Step {
-    /// Vectors of pixels of a pointwise convolution straight to the caller's memory.
+    /// Part `part` of `parts` of a pointwise convolution straight to the caller's memory.
     pub(super) fn pointwise_out(
         &self,
         isa: AnyIsa,
         (weights, activation): (&Matrix, Activation),
         (x, to): (*const f32, Destination),
         frame: &Frame,
-        vectors: Range<usize>,
+        (part, parts): (usize, usize),
         scratch: *mut f32,
     ) {
+        let vectors = share(self.output.pixels().div_ceil(isa.lanes()), part, parts);
         let (pixels, panels) = (self.output.pixels(), &weights.panels[..]);
         match to {
             Destination::All(y) => isa.run(PlanesGemm {
@@ -43,13 +42,13 @@ impl Step {
                 panels,
                 activation,
                 cells: cells.from(frame.picture * pixels),
+                floor: cells.floor(frame.picture, part),
                 scratch,
             }),
         }
     }
 
-    /// Copies a value to the caller's memory: planes outermost, or cell by cell what is above a
-    /// floor.
+    /// Copies a value to the caller's memory: planes outermost, or cell by cell the highest.
     ///
     /// # Safety
     /// As [`Step::run`].
@@ -84,22 +83,25 @@ impl Step {
                     });
                 }
                 Destination::Above(cells) => {
-                    let (x, first, count) = if batched {
-                        (frame.all(self.x), 0, frame.picture)
-                    } else {
-                        (frame.at(self.x, channels), frame.picture * pixels, pixels)
+                    let keep = |x: *const f32, first: usize, count: usize, picture: usize| {
+                        let cells = cells.from(first);
+                        cells.clear(count);
+                        let floor = &mut cells.floor(picture, part);
+                        let (ld, columns) = (channels, channels);
+                        isa.run(Keep { x, ld, columns, channel: 0, count, cells, floor });
                     };
-                    let part = share(count, part, parts);
-                    let (x, cells) = (x.add(part.start * channels), cells.from(first + part.start));
-                    cells.clear(part.len());
-                    isa.run(Keep {
-                        x,
-                        ld: channels,
-                        columns: channels,
-                        channel: 0,
-                        count: part.len(),
-                        cells,
-                    });
+                    if batched {
+                        // Each cell is a picture here.
+                        let x = frame.all(self.x);
+                        for picture in share(frame.picture, part, parts) {
+                            keep(x.add(picture * channels), picture, 1, 0);
+                        }
+                    } else {
+                        let share = share(pixels, part, parts);
+                        let x = frame.at(self.x, channels).add(share.start * channels);
+                        let first = frame.picture * pixels + share.start;
+                        keep(x, first, share.len(), frame.picture);
+                    }
                 }
             }
         }

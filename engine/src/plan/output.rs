@@ -1,24 +1,34 @@
-//! What a plan writes its outputs to: all values, or those above a floor.
+//! What a plan writes its outputs to: all values, or the highest.
 
 use std::mem::MaybeUninit;
 
 use super::{Plan, PlanError, Shape};
-use crate::nhwc::above::Cells;
+use crate::nhwc::above::{Cells, window};
 
 /// An output of a plan; see [`Plan::outputs`].
 #[derive(Debug)]
 pub enum Output {
     /// `[batch, channels, height, width]`, or `[batch, channels]` for a vector.
     All(Vec<f32>),
-    /// The values above a floor.
+    /// The highest values.
     Above(Above),
 }
 
-/// The values of an output that are above a floor, cell by cell: a detector computes scores by the
-/// million and looks at a thousand. What is not kept is not written either.
+/// Which values of an output are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Selection {
+    /// Those above this number, which NaN never is.
+    pub above: f32,
+    /// Of each picture, so many: the highest and their equals. Of lower ones some may be kept too,
+    /// depending on how the work is divided.
+    pub most: usize,
+}
+
+/// The highest values of an output, cell by cell: a detector computes scores by the million and
+/// looks at a thousand. What is not kept is not written either.
 #[derive(Debug)]
 pub struct Above {
-    floor: f32,
+    selection: Selection,
     channels: usize,
     /// Rows times columns of one picture.
     cells: usize,
@@ -26,9 +36,13 @@ pub struct Above {
     counts: Vec<u32>,
     /// Room for `channels` values of each cell, of which the first ones are kept.
     kept: Vec<MaybeUninit<Kept>>,
+    /// What the parts look back on.
+    highest: Vec<f32>,
+    /// For each picture.
+    parts: usize,
 }
 
-/// A value that is above the floor.
+/// A value that is kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kept {
     /// What it is of.
@@ -55,15 +69,15 @@ pub(crate) enum Destination {
 }
 
 impl Plan {
-    /// Room for each output, for [`Plan::run_into`]: for all values, or where `floors` has a number
-    /// in its place for those above it, which NaN never is.
+    /// Room for each output, for [`Plan::run_into`]: for what `selections` has in its place, or for
+    /// all values.
     ///
     /// # Errors
     /// No memory.
     ///
     /// # Example
     /// ```
-    /// use engine::plan::{Activation, NetworkBuilder, Output, PlanOptions, Window};
+    /// use engine::plan::{Activation, NetworkBuilder, Output, PlanOptions, Selection, Window};
     /// use std::sync::Arc;
     ///
     /// // Two channels from one: the value, and twice the value.
@@ -73,7 +87,7 @@ impl Plan {
     /// let y = builder.conv(input, window, (&[1.0, 2.0], &[0.0; 2]), Activation::Identity)?;
     /// let plan = Arc::new(builder.build(&[y])).plan([1, 1, 1, 3], &options)?;
     ///
-    /// let mut outputs = plan.outputs(&[Some(5.0)])?;
+    /// let mut outputs = plan.outputs(&[Some(Selection { above: 5.0, most: 10 })])?;
     /// plan.run_into(&mut plan.scratch()?, &[1.0, 3.0, 9.0], &mut outputs)?;
     /// let [Output::Above(above)] = &outputs[..] else { unreachable!() };
     /// let kept: Vec<Vec<(u32, f32)>> = above
@@ -84,20 +98,23 @@ impl Plan {
     /// assert_eq!(kept, [vec![], vec![(1, 6.0)], vec![(0, 9.0), (1, 18.0)]]);
     /// # Ok::<(), engine::plan::PlanError>(())
     /// ```
-    pub fn outputs(&self, floors: &[Option<f32>]) -> Result<Vec<Output>, PlanError> {
-        let floors = floors.iter().copied().chain(std::iter::repeat(None));
+    pub fn outputs(&self, selections: &[Option<Selection>]) -> Result<Vec<Output>, PlanError> {
+        let selections = selections.iter().copied().chain(std::iter::repeat(None));
         let batch = self.input_shape()[0];
-        let room = |(shape, floor): (&Shape, Option<f32>)| match floor {
+        let parts = self.threads();
+        let room = |(shape, selection): (&Shape, Option<Selection>)| match selection {
             None => Ok(Output::All(zeros(batch * shape.len())?)),
-            Some(floor) => Ok(Output::Above(Above {
-                floor,
+            Some(selection) => Ok(Output::Above(Above {
+                selection,
                 channels: shape.channels,
                 cells: shape.pixels(),
                 counts: zeros(batch * shape.pixels())?,
                 kept: uninitialised(batch * shape.len())?,
+                highest: zeros(batch.saturating_mul(parts).saturating_mul(window(selection)))?,
+                parts,
             })),
         };
-        self.output_shapes().iter().zip(floors).map(room).collect()
+        self.output_shapes().iter().zip(selections).map(room).collect()
     }
 }
 
@@ -110,13 +127,18 @@ impl Output {
         }
     }
 
-    /// Whether it is for `batch` pictures of this shape.
-    pub(super) fn check(&self, batch: usize, shape: &Shape) -> Result<(), PlanError> {
+    /// Whether it is for `batch` pictures of this shape, each in at most `parts` parts.
+    pub(super) fn check(
+        &self,
+        (batch, parts): (usize, usize),
+        shape: &Shape,
+    ) -> Result<(), PlanError> {
         match self {
             Self::All(values) => PlanError::expect_len("output", batch * shape.len(), values.len()),
             Self::Above(above) => {
                 PlanError::expect_len("output's channels", shape.channels, above.channels)?;
                 PlanError::expect_len("output's cells", shape.pixels(), above.cells)?;
+                PlanError::expect_len("output's parts", parts, above.parts)?;
                 PlanError::expect_len("output", batch * shape.len(), above.kept.len())
             }
         }
@@ -126,20 +148,22 @@ impl Output {
     pub(super) fn destination(&mut self) -> Destination {
         match self {
             Self::All(values) => Destination::All(values.as_mut_ptr()),
-            Self::Above(Above { floor, channels, counts, kept, .. }) => Destination::Above(Cells {
-                floor: *floor,
-                channels: *channels,
-                counts: counts.as_mut_ptr(),
-                kept: kept.as_mut_ptr().cast(),
+            Self::Above(above) => Destination::Above(Cells {
+                selection: above.selection,
+                channels: above.channels,
+                counts: above.counts.as_mut_ptr(),
+                kept: above.kept.as_mut_ptr().cast(),
+                highest: above.highest.as_mut_ptr(),
+                parts: above.parts,
             }),
         }
     }
 }
 
 impl Above {
-    /// Values must be above.
-    pub fn floor(&self) -> f32 {
-        self.floor
+    /// Which values are kept.
+    pub fn selection(&self) -> Selection {
+        self.selection
     }
 
     /// What is kept of picture `picture` of the batch.

@@ -194,7 +194,7 @@ impl Plan {
         self.check(scratch, input)?;
         PlanError::expect_len("list of outputs", self.outputs.len(), outputs.len())?;
         for (shape, output) in self.outputs.iter().zip(outputs.iter()) {
-            output.check(self.batch, shape)?;
+            output.check((self.batch, self.threads()), shape)?;
         }
         // SAFETY: each has just been checked.
         unsafe {

@@ -93,9 +93,8 @@ impl Step {
             Op::Pointwise { weights, activation, .. }
                 if let Action::Planes(_, index) = self.action =>
             {
-                let vectors = share(output.pixels().div_ceil(isa.lanes()), part, parts);
-                let to = frame.outputs[index];
-                self.pointwise_out(isa, (weights, *activation), (x, to), frame, vectors, scratch);
+                let (to, what) = (frame.outputs[index], (&**weights, *activation));
+                self.pointwise_out(isa, what, (x, to), frame, (part, parts), scratch);
             }
             Op::Pointwise { weights, activation, .. } => {
                 let mut c = Target::dense(y, output.channels, usize::MAX, *activation);

@@ -1,6 +1,7 @@
 //! `bench`: the rows it prints, not what they say of speed.
 
 use crate::program::{Ended, run, sample};
+use candle::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
 /// Arguments for something small and short.
@@ -118,6 +119,23 @@ fn weights_of_a_file_or_a_folder() {
     let run = bench(&["--weights", "no-such-file"]);
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
     assert_eq!(run.stderr.matches("error: ").count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn an_input_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input.safetensors");
+    let picture = Tensor::zeros((1, 3, 40, 48), DType::F32, &Device::Cpu).unwrap();
+    candle::safetensors::save(&[("input", picture)].into(), &file).unwrap();
+    let file = file.display().to_string();
+    let small = ["--seconds", "0", "--tensor", &file, "--size"];
+    assert_eq!(rows(&run("bench", small.iter().chain(&["40x48"]))).len(), 1);
+    for (more, why) in [(&["40"][..], "[1, 3, 40, 40]"), (&["40x48", "--batch", "2"], "[2, 3, 40")]
+    {
+        let run = run("bench", small.iter().chain(more));
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+        assert!(run.stderr.contains(why) && run.stderr.contains(&file), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use crate::formula::{Formula, plain};
 use candle::{Device, Result, Tensor};
 use engine::isa::AnyIsa;
-use ghostnetv2::{Backbone, Config, GhostNet, Level, Output, PlanOptions, Pyramid, Taps};
+use ghostnetv2::{
+    Backbone, Config, GhostNet, Level, Output, PlanOptions, Pyramid, Selection, Taps,
+};
 use proptest::prelude::*;
 
 /// The largest difference, and what the values are measured by: the largest of them, at least 1.
@@ -157,17 +159,19 @@ fn outputs_that_are_looked_at_in_place_are_those_of_each_call() -> Result<()> {
 fn values_above_a_floor_are_those_of_each_call() -> Result<()> {
     let net = GhostNet::new(&Config::v2(0.5), 10, Formula::default().var_builder())?;
     let plan = net.plan(&[2, 3, 64, 64], &PlanOptions::default().with_threads(2))?;
-    for (name, floor) in [("a", 0.0), ("b", 0.0), ("c", 0.01), ("d", f32::NEG_INFINITY)] {
+    for (name, above) in [("a", 0.0), ("b", 0.0), ("c", 0.01), ("d", f32::NEG_INFINITY)] {
         let x = plain(name, (2, 3, 64, 64))?;
         let logits = plan.forward(&x)?.to_vec2::<f32>()?;
-        plan.forward_with(&x, &[Some(floor)], |outputs| {
-            let (shape, Output::Above(above)) = &outputs[0] else { panic!("{name}: all values") };
+        let all = Selection { above, most: usize::MAX };
+        plan.forward_with(&x, &[Some(all)], |outputs| {
+            let (shape, Output::Above(found)) = &outputs[0] else { panic!("{name}: all values") };
             assert_eq!(shape, &[2, 10]);
             for (picture, logits) in logits.iter().enumerate() {
-                let kept = above.picture(picture).iter().flatten();
+                let kept = found.picture(picture).iter().flatten();
                 let kept: Vec<_> = kept.map(|kept| (kept.channel, kept.value)).collect();
-                let above = (0..).zip(logits.iter().copied()).filter(|(_, value)| *value > floor);
-                assert_eq!(kept, above.collect::<Vec<_>>(), "{name}");
+                let expected =
+                    (0..).zip(logits.iter().copied()).filter(|(_, value)| *value > above);
+                assert_eq!(kept, expected.collect::<Vec<_>>(), "{name}");
             }
             Ok(())
         })?;

@@ -4,7 +4,7 @@ use super::{LevelOutputs, Logits, RawOutputs, RetinaNetConfig};
 use crate::boxes::Detections;
 use crate::placement::Batch;
 use candle::{Result, Tensor};
-use ghostnetv2::{Output, Plan, Timings};
+use ghostnetv2::{Output, Plan, Selection, Timings};
 
 /// A detector laid out for inference on a CPU, one plan from pixels to raw outputs; see
 /// [`RetinaNet::plan`](super::RetinaNet::plan). Share it between threads.
@@ -59,8 +59,9 @@ impl DetectorPlan {
         }
         // Of the logits, the first half of the outputs, only those that may become detections.
         let levels = self.plan.engine().output_shapes().len() / 2;
-        let floors = vec![Some(self.config.postprocess.floor()); levels];
-        self.plan.forward_with(&batch.pixels, &floors, |outputs| {
+        let postprocess = &self.config.postprocess;
+        let candidates = Selection { above: postprocess.floor(), most: postprocess.candidates };
+        self.plan.forward_with(&batch.pixels, &vec![Some(candidates); levels], |outputs| {
             let (logits, deltas) = outputs.split_at(levels);
             let cells: Vec<_> = logits.iter().map(|(shape, _)| (shape[2], shape[3])).collect();
             let of_picture = |picture| {

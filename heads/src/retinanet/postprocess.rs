@@ -39,7 +39,7 @@ pub struct LevelOutputs<'a> {
 pub enum Logits<'a> {
     /// `[channels, H, W]`.
     All(&'a [f32]),
-    /// Those above a floor, which is at most [`PostProcess::floor`].
+    /// Those above [`PostProcess::floor`], at least the best [`PostProcess::candidates`] of them.
     Above(KeptCells<'a>),
 }
 

@@ -1,11 +1,11 @@
-//! A pointwise convolution of which only the results above a floor are kept: the others never
-//! leave the nearest cache.
+//! A pointwise convolution of which only the highest results are kept: the others never leave the
+//! nearest cache.
 
 use std::ops::Range;
 
 use super::{Activation, Dense, Gemm, Panel, Pixels, Target, panel_vectors};
 use crate::isa::{Isa, Op};
-use crate::nhwc::above::{Cells, Keep};
+use crate::nhwc::above::{Cells, Floor, Keep};
 
 /// A pointwise convolution of some pixels to lists of what is above a floor.
 pub(crate) struct AboveGemm<'a> {
@@ -19,6 +19,7 @@ pub(crate) struct AboveGemm<'a> {
     pub(crate) activation: Activation,
     /// Of all pixels.
     pub(crate) cells: Cells,
+    pub(crate) floor: Floor,
     /// Room for [`above_scratch_len`].
     pub(crate) scratch: *mut f32,
 }
@@ -32,7 +33,7 @@ impl Op for AboveGemm<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
+    fn eval<I: Isa>(mut self, isa: I) {
         let mut first = self.pixels.start;
         while first < self.pixels.end {
             let count = self.block.min(self.pixels.end - first);
@@ -47,7 +48,8 @@ impl Op for AboveGemm<'_> {
                 let a = Pixels { data, ld: panel.k, count };
                 let c = Target::dense(self.scratch, ld, usize::MAX, self.activation);
                 isa.run(Gemm { a, panel, c, addressing: Dense });
-                isa.run(Keep { x: self.scratch, ld, columns, channel, count, cells });
+                let (x, floor) = (self.scratch, &mut self.floor);
+                isa.run(Keep { x, ld, columns, channel, count, cells, floor });
             }
             first += count;
         }
