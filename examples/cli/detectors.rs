@@ -135,6 +135,11 @@ impl<N: Detects> Detector for Ready<N> {
         if batch.placements.is_empty() {
             return Ok(Vec::new());
         }
+        if dump.is_none() && spent.steps.is_none() {
+            let found = self.answer(batch)?;
+            spent.pictures += found.len();
+            return Ok(found);
+        }
         let start = Instant::now();
         let raw = self.forward(&batch.pixels, spent.steps.as_mut())?;
         spent.since("computing", start);

@@ -92,9 +92,9 @@ impl Band {
         (self.width + 2 * self.padding) * self.ld
     }
 
-    /// Whether no row can be filled before others are dropped.
-    pub(crate) fn is_full(&self) -> bool {
-        self.end - self.first == self.capacity
+    /// How many rows can be filled before others are dropped.
+    pub(crate) fn free(&self) -> usize {
+        self.capacity - (self.end - self.first)
     }
 
     /// One past the last row that was filled.

@@ -92,6 +92,7 @@ impl Op for Dfc {
                         width,
                         activation: Activation::Identity,
                         target: Plain { y, ld, channels: vectors.1 * I::LANES },
+                        below: None,
                     };
                     isa.run(row);
                 }
@@ -110,6 +111,7 @@ impl Op for Dfc {
                             ld: channels,
                             channels,
                         },
+                        below: None,
                     };
                     isa.run(row);
                     oy += 1;

@@ -15,7 +15,9 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{Filter, Joined, Merge, Pairs, Plain, Row, dilated_rows_under, rows_under};
+use super::depthwise::{
+    Filter, Joined, Merge, Pairs, Plain, Row, dilated_rows_under, rows_under, takes_two_rows,
+};
 use super::gemm::{Dense, Gemm, Panel, Pixels, Target, Weights};
 use crate::isa::{Isa, MAX_LANES, Op};
 
@@ -110,10 +112,13 @@ impl Op for Ghost<'_> {
         unsafe {
             let mut band = Band::new(self.scratch, ld, (width, padding), capacity, top);
             let Some(then) = self.then else {
-                for oy in needed.clone() {
-                    self.fill(isa, &mut band, oy, needed.end);
-                    let y = self.y.add(oy * width * channels);
-                    self.row(isa, &band, oy, y, channels);
+                let mut next = needed.start;
+                while next < needed.end {
+                    let rows = self.together::<I>(next..needed.end);
+                    self.fill(isa, &mut band, &rows, needed.end);
+                    let y = |oy: usize| self.y.wrapping_add(oy * width * channels);
+                    self.rows(isa, &band, &rows, (&y, channels));
+                    next = rows.end;
                 }
                 return;
             };
@@ -123,13 +128,19 @@ impl Op for Ghost<'_> {
             let size = (width, then.padding.1);
             let mut whole = Band::new(then.scratch, wide, size, capacity, first);
             let mut out = self.rows.start;
-            for oy in needed.clone() {
-                self.fill(isa, &mut band, oy, needed.end);
-                if whole.is_full() {
+            let mut next = needed.start;
+            while next < needed.end {
+                let rows = self.together::<I>(next..needed.end);
+                self.fill(isa, &mut band, &rows, needed.end);
+                if whole.free() < rows.len() {
                     whole.room_after(self.needed(out).start);
                 }
-                let y = whole.grow(1);
-                self.row(isa, &band, oy, y, wide);
+                for _ in rows.clone() {
+                    whole.grow(1);
+                }
+                let y = |oy: usize| whole.pixel(oy).cast_mut();
+                self.rows(isa, &band, &rows, (&y, wide));
+                next = rows.end;
                 while out < self.rows.end && self.needed(out).end <= whole.end() {
                     then.row(isa, &whole, out, height, channels, self.y);
                     out += 1;
@@ -176,17 +187,33 @@ impl Ghost<'_> {
         dilated_rows_under(oy, taps, 1, self.padding(), self.size.0).0
     }
 
-    /// Makes sure that the primary rows for the module's row `oy` are in the band, and as many of
+    /// The first of some of the module's rows, or the first two where they go together.
+    #[inline(always)]
+    fn together<I: Isa>(&self, rows: Range<usize>) -> Range<usize> {
+        let kernel = self.cheap.kernel;
+        let taps = |oy: usize| {
+            dilated_rows_under(oy, (kernel.0, self.dilation), 1, self.padding(), self.size.0).1
+        };
+        let two = rows.len() > 1
+            && takes_two_rows::<I>(kernel, 1)
+            && self.dilation == 1
+            && !self.in_pairs::<I>()
+            && taps(rows.start) == (0, kernel.0)
+            && taps(rows.start + 1) == (0, kernel.0);
+        rows.start..rows.start + if two { 2 } else { 1 }
+    }
+
+    /// Makes sure that the primary rows for `rows` of the module are in the band, and as many of
     /// those for the rows before `end` as there is room for.
     ///
     /// # Safety
     /// The map and the band must have the module's sizes.
     #[inline(always)]
-    unsafe fn fill<I: Isa>(&self, isa: I, band: &mut Band, oy: usize, end: usize) {
+    unsafe fn fill<I: Isa>(&self, isa: I, band: &mut Band, rows: &Range<usize>, end: usize) {
         let (width, input) = (self.size.1, self.channels.0);
         let column = self.panels.first().map_or(0, |(column, _)| *column);
-        while self.under(oy).end > band.end() {
-            let room = band.room_after(self.under(oy).start);
+        while self.under(rows.end - 1).end > band.end() {
+            let room = band.room_after(self.under(rows.start).start);
             let fill = room.min(self.under(end - 1).end - band.end());
             let a = Pixels {
                 data: self.x.wrapping_add(band.end() * width * input),
@@ -210,12 +237,19 @@ impl Ghost<'_> {
         }
     }
 
-    /// Computes the module's row `oy` to `y`, whose pixels are `y_ld` apart.
+    /// Computes one or two of the module's rows, each to where `y` says, with pixels `y_ld` apart.
     ///
     /// # Safety
-    /// The band must hold the rows that it needs, `y` must have room.
+    /// The band must hold the rows that they need, `y` must have room.
     #[inline(always)]
-    unsafe fn row<I: Isa>(&self, isa: I, band: &Band, oy: usize, y: *mut f32, y_ld: usize) {
+    unsafe fn rows<I: Isa>(
+        &self,
+        isa: I,
+        band: &Band,
+        rows: &Range<usize>,
+        (y, y_ld): (&impl Fn(usize) -> *mut f32, usize),
+    ) {
+        let oy = rows.start;
         let (height, width) = self.size;
         let (_, primary, channels) = self.channels;
         let (kernel, apart, padding) = (self.cheap.kernel.0, self.dilation, self.padding());
@@ -223,13 +257,19 @@ impl Ghost<'_> {
         let first = column / I::LANES;
         let (_, taps) = dilated_rows_under(oy, (kernel, apart), 1, padding, height);
         let top = oy + taps.0 * apart - padding;
-        let pixel = oy * width;
+        let below = (rows.len() > 1).then_some(oy + 1);
         if self.in_pairs::<I>() {
-            let add = match self.join {
-                Join::Add(add) => add.wrapping_add(pixel * channels),
-                _ => std::ptr::null(),
+            let target = |oy: usize| Pairs {
+                y: y(oy),
+                ld: y_ld,
+                width,
+                from: band.pixel(oy),
+                add: match self.join {
+                    Join::Add(add) => add.wrapping_add(oy * width * channels),
+                    _ => std::ptr::null(),
+                },
             };
-            let row = Row {
+            isa.run(Row {
                 // From a pair to the next are two pixels.
                 filter: Filter { stride: 2, ..self.cheap },
                 x: band.under(top, 1),
@@ -238,16 +278,16 @@ impl Ghost<'_> {
                 vectors: (0, 1),
                 width: width.div_ceil(2),
                 activation: self.activation,
-                target: Pairs { y, ld: y_ld, width, from: band.pixel(oy), add },
-            };
-            isa.run(row);
+                target: target(oy),
+                below: below.map(target),
+            });
             return;
         }
         // SAFETY: as the caller's; gate tables have an entry for each row and column.
-        let merge = unsafe {
+        let merge = |oy: usize| unsafe {
             match self.join {
                 Join::None => Merge::None,
-                Join::Add(add) => Merge::Add { add: add.add(pixel * channels), ld: channels },
+                Join::Add(add) => Merge::Add { add: add.add(oy * width * channels), ld: channels },
                 Join::Gate { gate, rows, columns } => {
                     Merge::Gate { gate: gate.add(*rows.add(oy) as usize), columns, step: 1 }
                 }
@@ -255,7 +295,15 @@ impl Ghost<'_> {
         };
         // With taps apart, every so many outputs are a row of neighbours by themselves.
         for start in 0..apart.min(width) {
-            let row = Row {
+            let target = |oy: usize| Joined {
+                y: y(oy).wrapping_add(start * y_ld),
+                ld: apart * y_ld,
+                channels,
+                primary,
+                from: band.pixel(oy).wrapping_add(start * band.ld),
+                merge: merge(oy).every(apart, start),
+            };
+            isa.run(Row {
                 filter: self.cheap,
                 x: band.under(top, apart).from(start * band.ld),
                 ld: apart * band.ld,
@@ -263,16 +311,9 @@ impl Ghost<'_> {
                 vectors: (first, first + band.ld / I::LANES),
                 width: (width - start).div_ceil(apart),
                 activation: self.activation,
-                target: Joined {
-                    y: y.wrapping_add(start * y_ld),
-                    ld: apart * y_ld,
-                    channels,
-                    primary,
-                    from: band.pixel(oy).wrapping_add(start * band.ld),
-                    merge: merge.every(apart, start),
-                },
-            };
-            isa.run(row);
+                target: target(oy),
+                below: below.map(target),
+            });
         }
     }
 }
@@ -309,6 +350,7 @@ impl Then {
             width: self.output.1,
             activation: Activation::Identity,
             target: Plain { y, ld: channels, channels },
+            below: None,
         };
         isa.run(row);
     }

@@ -10,7 +10,7 @@ use super::band::Under;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
-pub(crate) use row::{Filter, Row, dilated_rows_under, rows_under};
+pub(crate) use row::{Filter, Row, dilated_rows_under, rows_under, takes_two_rows};
 use row::{Partial, PartialRow};
 pub(crate) use target::{Joined, Merge, Pairs, Plain};
 
@@ -51,8 +51,16 @@ impl Op for Depthwise {
             if width + padding < reach { inside } else { (width + padding - reach) / stride + 1 };
         let inside = inside..end.clamp(inside, self.output.1);
         let whole = (self.channels / I::LANES).clamp(self.vectors.start, self.vectors.end);
-        for oy in self.rows.clone() {
-            let (_, taps) = dilated_rows_under(oy, (kh, apart), stride, self.padding.0, height);
+        let under = |oy: usize| dilated_rows_under(oy, (kh, apart), stride, self.padding.0, height);
+        let pairs = takes_two_rows::<I>((kh, kw), stride) && apart == 1;
+        let mut next = self.rows.start;
+        while next < self.rows.end {
+            let (oy, (_, taps)) = (next, under(next));
+            let two = pairs
+                && next + 1 < self.rows.end
+                && taps == (0, kh)
+                && under(next + 1).1 == (0, kh);
+            next += if two { 2 } else { 1 };
             // SAFETY: the maps have these sizes.
             unsafe {
                 let first = oy * stride + taps.0 * apart - self.padding.0;
@@ -61,6 +69,11 @@ impl Op for Depthwise {
                 // With taps apart, every so many outputs are a row of neighbours by themselves.
                 for first in 0..apart.min(inside.len()) {
                     let start = inside.start + first;
+                    let target = Plain {
+                        y: y.add(start * self.channels),
+                        ld: apart * self.channels,
+                        channels: self.channels,
+                    };
                     let mut row = Row {
                         filter: self.filter,
                         x: Under::straight(
@@ -72,11 +85,8 @@ impl Op for Depthwise {
                         vectors: (self.vectors.start, whole),
                         width: (inside.len() - first).div_ceil(apart),
                         activation: self.activation,
-                        target: Plain {
-                            y: y.add(start * self.channels),
-                            ld: apart * self.channels,
-                            channels: self.channels,
-                        },
+                        target,
+                        below: two.then(|| target.below(self.output.1 * self.channels)),
                     };
                     row.x = row.x.from(self.vectors.start * I::LANES);
                     isa.run(row);
@@ -88,6 +98,10 @@ impl Op for Depthwise {
                 }
                 for ox in (0..inside.start).chain(inside.end..self.output.1) {
                     self.edge(isa, x, y, taps, ox);
+                    if two {
+                        let x = x.add(width * self.channels);
+                        self.edge(isa, x, y.add(self.output.1 * self.channels), taps, ox);
+                    }
                 }
             }
         }

@@ -41,6 +41,14 @@ pub(crate) struct Row<T> {
     pub(crate) width: usize,
     pub(crate) activation: Activation,
     pub(crate) target: T,
+    /// Where the row below goes, which is computed with this one: see [`takes_two_rows`].
+    pub(crate) below: Option<T>,
+}
+
+/// Whether two rows that have all taps are computed together: what both need is read once.
+#[inline(always)]
+pub(crate) fn takes_two_rows<I: Isa>(kernel: (usize, usize), stride: usize) -> bool {
+    I::REGISTERS >= 32 && kernel == (3, 3) && stride == 1
 }
 
 /// How many lanes of a vector are read.
@@ -130,19 +138,30 @@ impl<T: RowTarget> Row<T> {
     #[inline(always)]
     fn runs_of<I: Isa, L: Lanes>(&self, isa: I, lanes: L) {
         match (self.filter.kernel.1, self.filter.stride) {
+            (3, 1) if I::REGISTERS >= 32 && self.below.is_some() => {
+                self.runs::<I, L, 3, 1, true>(isa, lanes);
+            }
+            (3, 2) if T::STRIDED && I::REGISTERS >= 32 && self.below.is_some() => {
+                self.runs::<I, L, 3, 2, true>(isa, lanes);
+            }
             // One for all is enough where nobody counts the milliseconds.
-            _ if I::REGISTERS < 16 => self.runs::<I, L, 0, 0>(isa, lanes),
-            (3, 1) => self.runs::<I, L, 3, 1>(isa, lanes),
-            (3, 2) if T::STRIDED => self.runs::<I, L, 3, 2>(isa, lanes),
-            (5, 1) => self.runs::<I, L, 5, 1>(isa, lanes),
-            (5, 2) if T::STRIDED => self.runs::<I, L, 5, 2>(isa, lanes),
-            (1, 1) if T::STRIDED => self.runs::<I, L, 1, 1>(isa, lanes),
-            _ => self.runs::<I, L, 0, 0>(isa, lanes),
+            _ if I::REGISTERS < 16 => self.runs::<I, L, 0, 0, false>(isa, lanes),
+            (3, 1) => self.runs::<I, L, 3, 1, false>(isa, lanes),
+            (3, 2) if T::STRIDED => self.runs::<I, L, 3, 2, false>(isa, lanes),
+            (5, 1) => self.runs::<I, L, 5, 1, false>(isa, lanes),
+            (5, 2) if T::STRIDED => self.runs::<I, L, 5, 2, false>(isa, lanes),
+            (1, 1) if T::STRIDED => self.runs::<I, L, 1, 1, false>(isa, lanes),
+            _ => self.runs::<I, L, 0, 0, false>(isa, lanes),
         }
     }
 
+    /// All outputs, of this row or with `TWO` of the one below too.
     #[inline(always)]
-    fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize>(&self, isa: I, lanes: L) {
+    fn runs<I: Isa, L: Lanes, const KW: usize, const S: usize, const TWO: bool>(
+        &self,
+        isa: I,
+        lanes: L,
+    ) {
         // All channels of a block before the next block, so that its inputs stay in the cache.
         let column = (self.taps.1 - self.taps.0) * self.ld * self.filter.stride;
         let block = (CACHED_LEN / column.max(1) / RUN * RUN).max(RUN);
@@ -155,6 +174,7 @@ impl<T: RowTarget> Row<T> {
                     macro_rules! run {
                         ($($n:literal)*) => {
                             match outputs {
+                                $($n if TWO => self.two_rows::<I, L, S, $n>(isa, lanes, vector, first),)*
                                 $($n => self.run::<I, L, KW, S, $n>(isa, lanes, vector, first),)*
                                 _ => {}
                             }
@@ -164,6 +184,66 @@ impl<T: RowTarget> Row<T> {
                     first += outputs;
                 }
             }
+        }
+    }
+
+    /// Outputs `first .. first + N` of one vector of channels, in this row and the one below.
+    #[inline(always)]
+    fn two_rows<I: Isa, L: Lanes, const S: usize, const N: usize>(
+        &self,
+        isa: I,
+        lanes: L,
+        vector: usize,
+        first: usize,
+    ) {
+        let Some(below) = self.below else { return };
+        // SAFETY: the plan has checked the sizes of band and filter.
+        unsafe {
+            let w = self.filter.weights.add(vector * 9 * I::LANES);
+            let mut taps = [[isa.splat(0.0); 3]; 3];
+            for (tap, value) in taps.as_flattened_mut().iter_mut().enumerate() {
+                *value = isa.load(w.add(tap * I::LANES));
+            }
+            let mut sums = [[isa.load(self.filter.bias.add(vector * I::LANES)); N]; 2];
+            let channel = (vector - self.vectors.0) * I::LANES;
+            let mut x = self.x.first.add(channel + first * S * self.ld);
+            for row in 0..4 {
+                macro_rules! add {
+                    ($input:expr, $kx:expr, $n:expr) => {
+                        if row < 3 {
+                            sums[0][$n] = isa.fma($input, taps[row][$kx], sums[0][$n]);
+                        }
+                        if row > 0 {
+                            sums[1][$n] = isa.fma($input, taps[row - 1][$kx], sums[1][$n]);
+                        }
+                    };
+                }
+                if S == 1 {
+                    for i in 0..N + 2 {
+                        let input = lanes.load(isa, x.add(i * self.ld));
+                        for kx in 0..3 {
+                            if i >= kx && i - kx < N {
+                                add!(input, kx, i - kx);
+                            }
+                        }
+                    }
+                } else {
+                    for kx in 0..3 {
+                        for n in 0..N {
+                            let input = lanes.load(isa, x.add((n * S + kx) * self.ld));
+                            add!(input, kx, n);
+                        }
+                    }
+                }
+                x = x.wrapping_add(self.x.row_len);
+                if row + 1 == self.x.turn {
+                    x = x.wrapping_sub(self.x.back);
+                }
+            }
+            self.activate(isa, &mut sums[0]);
+            self.activate(isa, &mut sums[1]);
+            self.target.store(isa, &sums[0], (vector, channel), self.ld, first);
+            below.store(isa, &sums[1], (vector, channel), self.ld, first);
         }
     }
 
@@ -217,17 +297,22 @@ impl<T: RowTarget> Row<T> {
                     x = x.wrapping_sub(self.x.back);
                 }
             }
-            if let Some(least) = self.activation.least() {
-                let least = isa.splat(least);
-                for sum in &mut sums {
-                    *sum = isa.max(least, *sum);
-                }
-            } else {
-                for sum in &mut sums {
-                    *sum = self.activation.apply(isa, *sum);
-                }
-            }
+            self.activate(isa, &mut sums);
             self.target.store(isa, &sums, (vector, channel), self.ld, first);
+        }
+    }
+
+    #[inline(always)]
+    fn activate<I: Isa, const N: usize>(&self, isa: I, sums: &mut [I::F32; N]) {
+        if let Some(least) = self.activation.least() {
+            let least = isa.splat(least);
+            for sum in sums {
+                *sum = isa.max(least, *sum);
+            }
+        } else {
+            for sum in sums {
+                *sum = self.activation.apply(isa, *sum);
+            }
         }
     }
 }

@@ -83,6 +83,14 @@ pub(crate) struct Pairs {
     pub(crate) add: *const f32,
 }
 
+impl Plain {
+    /// The row that begins `elements` farther on.
+    #[inline(always)]
+    pub(super) fn below(self, elements: usize) -> Self {
+        Self { y: self.y.wrapping_add(elements), ..self }
+    }
+}
+
 impl RowTarget for Plain {
     const STRIDED: bool = true;
 
