@@ -6,6 +6,8 @@
 //! Outputs then need no case for the borders but the first and last rows, which have fewer rows
 //! under the kernel.
 
+use std::ops::Range;
+
 /// A window of consecutive rows in working memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Band {
@@ -86,6 +88,38 @@ impl Band {
             }
         }
         band
+    }
+
+    /// The rows `rows` of a band that has all `height` rows of the map, to be filled.
+    ///
+    /// # Safety
+    /// As [`Band::new`], for `height` rows of which nobody else writes to these.
+    pub(crate) unsafe fn part(
+        data: *mut f32,
+        ld: usize,
+        (width, padding): (usize, usize),
+        height: usize,
+        rows: Range<usize>,
+    ) -> Self {
+        let row_len = (width + 2 * padding) * ld;
+        let start = data.wrapping_add(rows.start * row_len);
+        // SAFETY: as the caller's.
+        unsafe { Self::new(start, ld, (width, padding), rows.len(), rows.start) };
+        let (first, end) = (0, rows.start);
+        Self { data, ld, width, padding, capacity: height, top: 0, first, end }
+    }
+
+    /// A band that has all `height` rows of the map, which others have filled.
+    ///
+    /// # Safety
+    /// As [`Band::new`]; nobody may write to it meanwhile.
+    pub(crate) unsafe fn filled(
+        data: *mut f32,
+        ld: usize,
+        (width, padding): (usize, usize),
+        height: usize,
+    ) -> Self {
+        Self { data, ld, width, padding, capacity: height, top: 0, first: 0, end: height }
     }
 
     pub(crate) fn row_len(&self) -> usize {

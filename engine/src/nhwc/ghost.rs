@@ -65,7 +65,31 @@ pub(crate) struct Ghost<'a> {
     pub(crate) then: Option<Then>,
     /// Rows of what goes to `y`.
     pub(crate) rows: Range<usize>,
+    /// Whether the band is as high as the map, and [`Primary`] has filled it.
+    pub(crate) filled: bool,
     pub(crate) scratch: *mut f32,
+}
+
+/// Primary features of some rows, in a band that is as high as the map.
+pub(crate) struct Primary<'a> {
+    pub(crate) x: *const f32,
+    pub(crate) size: (usize, usize),
+    /// Input channels.
+    pub(crate) input: usize,
+    /// Neighbouring panels, and the first column of each.
+    pub(crate) panels: &'a [(usize, Panel)],
+    pub(crate) activation: Activation,
+    pub(crate) rows: Range<usize>,
+    /// Zeros on each side.
+    pub(crate) padding: usize,
+    /// Columns of all panels, in whole vectors.
+    pub(crate) ld: usize,
+    pub(crate) band: *mut f32,
+}
+
+/// Elements of a band that is as high as the map.
+pub(crate) fn whole_band_len((height, width): (usize, usize), reach: usize, ld: usize) -> usize {
+    height * (width + reach - 1) * ld
 }
 
 /// Elements of scratch for bands of at most `columns` columns; the cheap kernel reaches over
@@ -82,6 +106,31 @@ pub(crate) fn then_scratch_len(
     columns: usize,
 ) -> usize {
     band::scratch_len(height, window, (width + 2 * padding) * columns)
+}
+
+impl Op for Primary<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { rows, padding, ld, .. } = self;
+        let (height, width) = self.size;
+        let size = (width, padding);
+        // SAFETY: the band has `whole_band_len`, and its rows `rows` are this task's own.
+        let mut band = unsafe { Band::part(self.band, ld, size, height, rows.clone()) };
+        let a = Pixels {
+            data: self.x.wrapping_add(rows.start * width * self.input),
+            ld: self.input,
+            count: rows.len() * width,
+        };
+        let to = band.grow(rows.len());
+        for &(column, mut panel) in self.panels {
+            panel.tail = I::LANES; // the band has room for whole vectors
+            let mut c = Target::dense(to.wrapping_add(column), ld, width, self.activation);
+            c.gap = band.gap();
+            isa.run(Gemm { a, panel, c, addressing: Dense });
+        }
+    }
 }
 
 impl Op for Ghost<'_> {
@@ -110,7 +159,10 @@ impl Op for Ghost<'_> {
         // SAFETY: the scratch has `scratch_len`, the maps have their sizes, and every row that is
         // read has been filled.
         unsafe {
-            let mut band = Band::new(self.scratch, ld, (width, padding), capacity, top);
+            let mut band = match self.filled {
+                true => Band::filled(self.scratch, ld, (width, padding), height),
+                false => Band::new(self.scratch, ld, (width, padding), capacity, top),
+            };
             let Some(then) = self.then else {
                 let mut next = needed.start;
                 while next < needed.end {

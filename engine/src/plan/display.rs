@@ -67,6 +67,7 @@ impl Plan {
                 let kernel = self.network.nodes[node].op.kernel(true);
                 if step.grid.is_some() { kernel + " winograd" } else { kernel }
             }
+            Action::Primary(_) => "1x1".into(),
             Action::Module(node) => self.network.nodes[node].op.kernel(false),
             Action::Then(node) => self.network.nodes[node].op.then_kernel().unwrap_or_default(),
             Action::Export(_) => String::new(),

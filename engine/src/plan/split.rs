@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::Shape;
-use super::graph::Op;
-use super::step::Action;
+use super::graph::{Ghost, Op};
+use super::step::{Action, Step};
 use crate::pack::{Filters, Matrix};
 
 /// The direction in which a step is divided.
@@ -55,6 +55,30 @@ impl Split {
         Self { way, parts: threads.min(units).max(1) }
     }
 
+    /// How both stages of a ghost module are divided, if its primary features should be a step of
+    /// their own: by rows, none of which is computed twice then. A small map stays in the caches
+    /// from one stage to the next.
+    pub(crate) fn of_stages(ghost: &Ghost, step: &Step, threads: usize) -> Option<Self> {
+        /// What another step costs, as a share.
+        const ANOTHER: f64 = 0.03;
+        let (height, parts) = (step.input.height, step.split.parts);
+        if parts < 2 || ghost.primary.words.is_some() || step.then_scratch > 0 {
+            return None;
+        }
+        let small = step.input.pixels() * ghost.primary.n <= 2 * CACHED;
+        let whole_vectors = ghost.primary.n >= ghost.primary.isa.lanes();
+        let slowest = |halo: usize| (height.div_ceil(parts) + halo).min(height) * parts;
+        let halo = ghost.window.reach().0 / 2;
+        let share = |rows: usize| rows as f64 / height as f64;
+        let alone = match step.split.way {
+            Way::Rows => share(slowest(halo)),
+            Way::Channels => slowest_columns(&ghost.primary, parts),
+        };
+        let better = share(slowest(0)) + ANOTHER < alone;
+        let parts = threads.min(height);
+        (small && whole_vectors && better).then_some(Self { way: Way::Rows, parts })
+    }
+
     /// The cheaper way for this operation, whose cost is that of the slowest part.
     pub(crate) fn new(
         op: &Op,
@@ -68,13 +92,7 @@ impl Split {
             let slowest = (rows.div_ceil(parts) + if parts > 1 { halo } else { 0 }).min(rows);
             (slowest * parts) as f64 / rows as f64
         };
-        let columns = |matrix: &Matrix| {
-            let slowest = (0..parts)
-                .map(|part| columns_of(matrix, &panels(matrix, part, parts)))
-                .max()
-                .unwrap_or(0);
-            (slowest * parts) as f64 / matrix.n as f64
-        };
+        let columns = |matrix: &Matrix| slowest_columns(matrix, parts);
         let choose = |by_rows: f64, by_columns: f64, prefer_rows: bool| {
             // A tie goes to the way that reads less.
             let slack = if prefer_rows { 0.02 } else { -0.02 };
@@ -144,6 +162,7 @@ pub(super) fn work(op: &Op, action: Action, input: Shape, output: Shape) -> usiz
             match action {
                 Action::Module(_) => module,
                 Action::Then(_) => then,
+                Action::Primary(_) => input.pixels() * ghost.primary.n * ghost.primary.k,
                 _ => module + then,
             }
         }
@@ -174,6 +193,12 @@ pub(crate) fn panels(matrix: &Matrix, part: usize, parts: usize) -> Range<usize>
     };
     let last = if part + 1 == parts { matrix.panels.len() } else { first(part + 1) };
     (if part == 0 { 0 } else { first(part) })..last
+}
+
+/// The cost of the slowest of `parts` parts with whole panels, as a share of an even one's.
+fn slowest_columns(matrix: &Matrix, parts: usize) -> f64 {
+    let columns = (0..parts).map(|part| columns_of(matrix, &panels(matrix, part, parts)));
+    (columns.max().unwrap_or(0) * parts) as f64 / matrix.n as f64
 }
 
 fn columns_of(matrix: &Matrix, panels: &Range<usize>) -> usize {

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     Module(usize),
     /// Computes that convolution.
     Then(usize),
+    /// Computes the primary features of this ghost module, to a band as high as the map.
+    Primary(usize),
     /// Copies a value to this output of the plan.
     Export(usize),
     /// Computes this node, a pointwise convolution, straight to that output of the plan.
@@ -47,6 +49,8 @@ pub(crate) struct Step {
     /// The map that is added, or the gate.
     pub(crate) join: Option<Place>,
     pub(crate) scale: Option<Place>,
+    /// The band with a ghost module's primary features, where a step of their own computes them.
+    pub(crate) primary: Option<Place>,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
     pub(crate) split: Split,
@@ -119,9 +123,14 @@ impl Steps {
                     let module = shapes[ghost.x.0].with_channels(shape.channels);
                     let start = arena.allocate(index, module.len());
                     let between = (Place::Arena(start), module);
-                    list.push(layout.step(index, Action::Module(index), Some(between)));
+                    let step = layout.step(index, Action::Module(index), Some(between));
+                    layout.push_ghost(list, &mut arena, index, step);
                     list.push(layout.step(index, Action::Then(index), Some(between)));
                     arena.release(start);
+                }
+                Op::Ghost(_) => {
+                    let step = layout.step(index, Action::Compute(index), None);
+                    layout.push_ghost(list, &mut arena, index, step);
                 }
                 _ => list.push(layout.step(index, Action::Compute(index), None)),
             }
@@ -153,6 +162,7 @@ impl Step {
             y: place,
             join: None,
             scale: None,
+            primary: None,
             input: shape,
             output: shape,
             split: Split::channels(shape.channels, threads),
@@ -198,6 +208,36 @@ impl Layout<'_> {
         let output = outputs.find(|(_, value)| value.0 == index).map(|(output, _)| output);
         let once = outputs.all(|(_, value)| value.0 != index);
         output.filter(|_| large && once && weights.is_f32())
+    }
+
+    /// Adds the step of a ghost module, divided in two where that is better: rows of primary
+    /// features that two parts need are computed by both of them else.
+    fn push_ghost(&self, list: &mut Vec<Step>, arena: &mut Arena, index: usize, step: Step) {
+        let Op::Ghost(ghost) = &self.network.nodes[index].op else { return };
+        let Some(split) = Split::of_stages(ghost, &step, self.threads) else {
+            return list.push(step);
+        };
+        let lanes = self.network.isa.lanes();
+        let ld = ghost.primary.n.next_multiple_of(lanes);
+        let len = ghost::whole_band_len(step.input.size(), ghost.window.reach().0, ld);
+        let start = arena.allocate(index, len);
+        let primary = Some(Place::Arena(start));
+        let shape = step.input.with_channels(ghost.primary.n);
+        let work = shape.len() * ghost.primary.k;
+        list.push(Step {
+            action: Action::Primary(index),
+            x: step.x,
+            primary,
+            scale: step.scale,
+            input: step.input,
+            split,
+            work,
+            panel_scratch: step.panel_scratch,
+            ..Step::export(0, Place::Arena(start), shape, 1)
+        });
+        let work = step.work - work;
+        list.push(Step { primary, split, work, panel_scratch: 0, band_scratch: 0, ..step });
+        arena.release(start);
     }
 
     /// The step that does `action` for node `index`; `between` is the module's output where it is

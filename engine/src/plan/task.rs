@@ -8,7 +8,7 @@ use super::step::{Action, Place, Step};
 use crate::nhwc::activation::Activation;
 use crate::nhwc::dfc::Dfc;
 use crate::nhwc::gemm::{Panel, ScalePanel, Target};
-use crate::nhwc::ghost::{self, Ghost};
+use crate::nhwc::ghost::{self, Ghost, Primary};
 use crate::nhwc::pool::GlobalPool;
 use crate::pack::Matrix;
 
@@ -65,6 +65,7 @@ impl Step {
             Action::Compute(node)
             | Action::Module(node)
             | Action::Then(node)
+            | Action::Primary(node)
             | Action::Planes(node, _) => &network.nodes[node].op,
             Action::Export(index) => {
                 // SAFETY: as the caller's.
@@ -132,6 +133,7 @@ impl Step {
                 self.depthwise(isa, filters, *window, none, (x, y), part);
             }
             Op::Ghost(module) => {
+                let primary_only = matches!(self.action, Action::Primary(_));
                 let then = match (&module.then, self.action) {
                     (Some((filters, window)), Action::Compute(_)) => Some(ghost::Then {
                         filter: filters.filter(window.stride),
@@ -150,14 +152,30 @@ impl Step {
                     },
                     _ => ghost::Join::None,
                 };
-                let band = scratch.wrapping_add(self.panel_scratch);
-                let scale = self.scale.map(|scale| frame.at(scale, input.channels).cast_const());
+                let band = match self.primary {
+                    Some(primary) => frame.at(primary, 0),
+                    None => scratch.wrapping_add(self.panel_scratch),
+                };
+                let computed = self.primary.is_some() && !primary_only;
+                let scale = self.scale.filter(|_| !computed);
+                let scale = scale.map(|scale| frame.at(scale, input.channels).cast_const());
                 let scaled = (x.cast_const(), scale.unwrap_or(std::ptr::null()));
                 // SAFETY: as the caller's.
                 let (x, ld) =
                     unsafe { self.operand(node, &module.primary, scaled, &rows, scratch) };
-                let run = |panels: &[(usize, Panel)]| {
-                    isa.run(Ghost {
+                let run = |panels: &[(usize, Panel)]| match primary_only {
+                    true => isa.run(Primary {
+                        x,
+                        size: input.size(),
+                        input: ld,
+                        panels,
+                        activation: module.activation,
+                        rows: rows.clone(),
+                        padding: module.window.padding.0,
+                        ld: module.primary.n.next_multiple_of(isa.lanes()),
+                        band,
+                    }),
+                    false => isa.run(Ghost {
                         x,
                         y,
                         size: input.size(),
@@ -169,8 +187,9 @@ impl Step {
                         join,
                         then,
                         rows: rows.clone(),
+                        filled: computed,
                         scratch: band,
-                    });
+                    }),
                 };
                 let panels = &module.primary.panels[columns(&module.primary)];
                 match scale.filter(|_| !self.scales_pixels(&module.primary)) {

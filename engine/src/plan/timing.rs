@@ -51,9 +51,10 @@ impl Timings {
 /// The kind of a step.
 pub(super) fn kind(network: &Network, step: &Step) -> &'static str {
     match step.action {
-        Action::Compute(node) | Action::Module(node) | Action::Planes(node, _) => {
-            network.nodes[node].op.kind()
-        }
+        Action::Compute(node)
+        | Action::Module(node)
+        | Action::Primary(node)
+        | Action::Planes(node, _) => network.nodes[node].op.kind(),
         Action::Then(_) => "depthwise",
         Action::Export(_) => "export",
     }
