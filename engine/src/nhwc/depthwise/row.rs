@@ -188,6 +188,10 @@ impl<T: RowTarget> Row<T> {
     }
 
     /// Outputs `first .. first + N` of one vector of channels, in this row and the one below.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "they count what several arrays are indexed with"
+    )]
     #[inline(always)]
     fn two_rows<I: Isa, L: Lanes, const S: usize, const N: usize>(
         &self,
