@@ -25,6 +25,7 @@ mod run;
 mod schedule;
 mod shape;
 mod split;
+mod stages;
 mod step;
 mod task;
 mod timing;

@@ -126,6 +126,11 @@ impl Band {
         (self.width + 2 * self.padding) * self.ld
     }
 
+    /// Pixels of a row, without padding.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// How many rows can be filled before others are dropped.
     pub(crate) fn free(&self) -> usize {
         self.capacity - (self.end - self.first)

@@ -2,7 +2,8 @@
 
 use std::mem::MaybeUninit;
 
-use super::{Plan, PlanError, Shape};
+use super::run::Watch;
+use super::{Plan, PlanError, Scratch, Shape};
 use crate::nhwc::above::{Cells, window};
 
 /// An output of a plan; see [`Plan::outputs`].
@@ -115,6 +116,29 @@ impl Plan {
             })),
         };
         self.output_shapes().iter().zip(selections).map(room).collect()
+    }
+
+    /// As [`Plan::run`], to `outputs` that [`Plan::outputs`] made room for, whole or not.
+    ///
+    /// # Errors
+    /// As [`Plan::run`]; outputs of another plan.
+    pub fn run_into(
+        &self,
+        scratch: &mut Scratch,
+        input: &[f32],
+        outputs: &mut [Output],
+    ) -> Result<(), PlanError> {
+        self.check(scratch, input)?;
+        PlanError::expect_len("list of outputs", self.output_shapes().len(), outputs.len())?;
+        for (shape, output) in self.output_shapes().iter().zip(outputs.iter()) {
+            output.check((self.batch, self.threads()), shape)?;
+        }
+        // SAFETY: each has just been checked.
+        unsafe {
+            let room = outputs.iter_mut().map(Output::destination);
+            self.run_to(scratch, input, room, Watch::default());
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::graph::Network;
 use super::observe::Ranges;
-use super::output::{Destination, Output};
+use super::output::Destination;
 use super::schedule::ALIGNMENT;
 use super::step::{Step, Steps};
 use super::task::Frame;
@@ -181,29 +181,6 @@ impl Plan {
         Ok(outputs)
     }
 
-    /// As [`Plan::run`], to `outputs` that [`Plan::outputs`] made room for, whole or not.
-    ///
-    /// # Errors
-    /// As [`Plan::run`]; outputs of another plan.
-    pub fn run_into(
-        &self,
-        scratch: &mut Scratch,
-        input: &[f32],
-        outputs: &mut [Output],
-    ) -> Result<(), PlanError> {
-        self.check(scratch, input)?;
-        PlanError::expect_len("list of outputs", self.outputs.len(), outputs.len())?;
-        for (shape, output) in self.outputs.iter().zip(outputs.iter()) {
-            output.check((self.batch, self.threads()), shape)?;
-        }
-        // SAFETY: each has just been checked.
-        unsafe {
-            let room = outputs.iter_mut().map(Output::destination);
-            self.run_to(scratch, input, room, Watch::default());
-        }
-        Ok(())
-    }
-
     /// As [`Plan::run`], and adds the time of each step to `timings`; pictures come one by one.
     ///
     /// # Errors
@@ -264,7 +241,7 @@ impl Plan {
     ///
     /// # Safety
     /// There must be a destination for each output, with room for all of it.
-    unsafe fn run_to(
+    pub(super) unsafe fn run_to(
         &self,
         scratch: &mut Scratch,
         input: &[f32],
@@ -342,7 +319,7 @@ impl Plan {
         Frame { input, arena, picture, ..memory.frame }
     }
 
-    fn check(&self, scratch: &Scratch, input: &[f32]) -> Result<(), PlanError> {
+    pub(super) fn check(&self, scratch: &Scratch, input: &[f32]) -> Result<(), PlanError> {
         PlanError::expect_len("input", self.batch * self.input.len(), input.len())?;
         let wrong = "scratch of another plan";
         let arenas = self.batch.min(self.threads());
@@ -361,7 +338,7 @@ impl Plan {
 
 /// Who wants to know what of a run.
 #[derive(Default)]
-struct Watch<'a, 'b> {
+pub(super) struct Watch<'a, 'b> {
     timings: Option<&'a mut Timings>,
     ranges: Option<&'a mut Ranges<'b>>,
 }

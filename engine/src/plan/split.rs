@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::Shape;
-use super::graph::{Ghost, Op};
-use super::step::{Action, Step};
+use super::graph::Op;
+use super::step::Action;
 use crate::pack::{Filters, Matrix};
 
 /// The direction in which a step is divided.
@@ -34,7 +34,7 @@ const WORTHWHILE: usize = 12_000;
 const NEAR: f64 = 0.15;
 
 /// Elements of a map that stay in the nearest caches while panel after panel reads it.
-const CACHED: usize = 48 << 10;
+pub(super) const CACHED: usize = 48 << 10;
 
 impl Split {
     /// By channels, where nothing else matters.
@@ -53,30 +53,6 @@ impl Split {
         let (way, units) =
             if few { (Way::Channels, matrix.panels.len()) } else { (Way::Rows, tiles) };
         Self { way, parts: threads.min(units).max(1) }
-    }
-
-    /// How both stages of a ghost module are divided, if its primary features should be a step of
-    /// their own: by rows, none of which is computed twice then. A small map stays in the caches
-    /// from one stage to the next.
-    pub(crate) fn of_stages(ghost: &Ghost, step: &Step, threads: usize) -> Option<Self> {
-        /// What another step costs, as a share.
-        const ANOTHER: f64 = 0.03;
-        let (height, parts) = (step.input.height, step.split.parts);
-        if parts < 2 || ghost.primary.words.is_some() || step.then_scratch > 0 {
-            return None;
-        }
-        let small = step.input.pixels() * ghost.primary.n <= 2 * CACHED;
-        let whole_vectors = ghost.primary.n >= ghost.primary.isa.lanes();
-        let slowest = |halo: usize| (height.div_ceil(parts) + halo).min(height) * parts;
-        let halo = ghost.window.reach().0 / 2;
-        let share = |rows: usize| rows as f64 / height as f64;
-        let alone = match step.split.way {
-            Way::Rows => share(slowest(halo)),
-            Way::Channels => slowest_columns(&ghost.primary, parts),
-        };
-        let better = share(slowest(0)) + ANOTHER < alone;
-        let parts = threads.min(height);
-        (small && whole_vectors && better).then_some(Self { way: Way::Rows, parts })
     }
 
     /// The cheaper way for this operation, whose cost is that of the slowest part.
@@ -196,7 +172,7 @@ pub(crate) fn panels(matrix: &Matrix, part: usize, parts: usize) -> Range<usize>
 }
 
 /// The cost of the slowest of `parts` parts with whole panels, as a share of an even one's.
-fn slowest_columns(matrix: &Matrix, parts: usize) -> f64 {
+pub(super) fn slowest_columns(matrix: &Matrix, parts: usize) -> f64 {
     let columns = (0..parts).map(|part| columns_of(matrix, &panels(matrix, part, parts)));
     (columns.max().unwrap_or(0) * parts) as f64 / matrix.n as f64
 }

@@ -155,7 +155,7 @@ impl Steps {
 }
 
 impl Step {
-    fn export(output: usize, place: Place, shape: Shape, threads: usize) -> Self {
+    pub(super) fn export(output: usize, place: Place, shape: Shape, threads: usize) -> Self {
         Self {
             action: Action::Export(output),
             x: place,
@@ -188,11 +188,11 @@ fn passes_by(input: Shape, output: Shape) -> bool {
 }
 
 /// What is known of all values.
-struct Layout<'a> {
-    network: &'a Network,
+pub(super) struct Layout<'a> {
+    pub(super) network: &'a Network,
     places: &'a HashMap<Value, Place>,
     shapes: &'a [Shape],
-    threads: usize,
+    pub(super) threads: usize,
 }
 
 impl Layout<'_> {
@@ -208,36 +208,6 @@ impl Layout<'_> {
         let output = outputs.find(|(_, value)| value.0 == index).map(|(output, _)| output);
         let once = outputs.all(|(_, value)| value.0 != index);
         output.filter(|_| large && once && weights.is_f32())
-    }
-
-    /// Adds the step of a ghost module, divided in two where that is better: rows of primary
-    /// features that two parts need are computed by both of them else.
-    fn push_ghost(&self, list: &mut Vec<Step>, arena: &mut Arena, index: usize, step: Step) {
-        let Op::Ghost(ghost) = &self.network.nodes[index].op else { return };
-        let Some(split) = Split::of_stages(ghost, &step, self.threads) else {
-            return list.push(step);
-        };
-        let lanes = self.network.isa.lanes();
-        let ld = ghost.primary.n.next_multiple_of(lanes);
-        let len = ghost::whole_band_len(step.input.size(), ghost.window.reach().0, ld);
-        let start = arena.allocate(index, len);
-        let primary = Some(Place::Arena(start));
-        let shape = step.input.with_channels(ghost.primary.n);
-        let work = shape.len() * ghost.primary.k;
-        list.push(Step {
-            action: Action::Primary(index),
-            x: step.x,
-            primary,
-            scale: step.scale,
-            input: step.input,
-            split,
-            work,
-            panel_scratch: step.panel_scratch,
-            ..Step::export(0, Place::Arena(start), shape, 1)
-        });
-        let work = step.work - work;
-        list.push(Step { primary, split, work, panel_scratch: 0, band_scratch: 0, ..step });
-        arena.release(start);
     }
 
     /// The step that does `action` for node `index`; `between` is the module's output where it is

@@ -5,21 +5,26 @@
 //! GhostNet (arXiv 1911.11907), section 3.1; the gate is GhostNetV2's (arXiv 2211.12905, eq. 5).
 //!
 //! The primary features go to a [`Band`] and are read there while they are in the cache; what is
-//! stored is final. A task computes some rows of all panels, or all rows of some panels. A large
-//! output that only a strided depthwise convolution reads passes through a second band.
+//! stored is final. A task computes some rows of all panels, or all rows of some panels, or finds
+//! them in a band that a step of their own has filled. A large output that only a strided depthwise
+//! convolution reads passes through a second band.
 //!
 //! Primary features of half a vector, as the first modules have on AVX-512, lie closely in the
 //! band, and the cheap convolution computes two pixels in a vector.
+
+mod primary;
+mod then;
 
 use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{
-    Filter, Joined, Merge, Pairs, Plain, Row, dilated_rows_under, rows_under, takes_two_rows,
-};
-use super::gemm::{Dense, Gemm, Panel, Pixels, Target, Weights};
+use super::depthwise::{Filter, Joined, Merge, Pairs, Row, dilated_rows_under, takes_two_rows};
+use super::gemm::{Panel, Weights};
 use crate::isa::{Isa, MAX_LANES, Op};
+use primary::features;
+pub(crate) use primary::{Primary, whole_band_len};
+pub(crate) use then::{Then, then_scratch_len};
 
 /// The shortcut or the gate of a ghost module.
 #[derive(Clone, Copy)]
@@ -34,17 +39,6 @@ pub(crate) enum Join {
         rows: *const u32,
         columns: *const u32,
     },
-}
-
-/// A depthwise convolution of the module's output, which then is not stored.
-#[derive(Clone, Copy)]
-pub(crate) struct Then {
-    pub(crate) filter: Filter,
-    pub(crate) padding: (usize, usize),
-    /// Height and width of its output, which goes to [`Ghost::y`].
-    pub(crate) output: (usize, usize),
-    /// For a band of the module's output.
-    pub(crate) scratch: *mut f32,
 }
 
 /// Some rows and one run of panels of a ghost module.
@@ -70,67 +64,10 @@ pub(crate) struct Ghost<'a> {
     pub(crate) scratch: *mut f32,
 }
 
-/// Primary features of some rows, in a band that is as high as the map.
-pub(crate) struct Primary<'a> {
-    pub(crate) x: *const f32,
-    pub(crate) size: (usize, usize),
-    /// Input channels.
-    pub(crate) input: usize,
-    /// Neighbouring panels, and the first column of each.
-    pub(crate) panels: &'a [(usize, Panel)],
-    pub(crate) activation: Activation,
-    pub(crate) rows: Range<usize>,
-    /// Zeros on each side.
-    pub(crate) padding: usize,
-    /// Columns of all panels, in whole vectors.
-    pub(crate) ld: usize,
-    pub(crate) band: *mut f32,
-}
-
-/// Elements of a band that is as high as the map.
-pub(crate) fn whole_band_len((height, width): (usize, usize), reach: usize, ld: usize) -> usize {
-    height * (width + reach - 1) * ld
-}
-
 /// Elements of scratch for bands of at most `columns` columns; the cheap kernel reaches over
 /// `reach` rows and columns. The last pair of pixels in a band may reach one pixel farther.
 pub(crate) fn scratch_len((height, width): (usize, usize), reach: usize, columns: usize) -> usize {
     band::scratch_len(height, reach, (width + reach - 1) * columns) + MAX_LANES
-}
-
-/// Elements of scratch for the band of [`Then`].
-pub(crate) fn then_scratch_len(
-    (height, width): (usize, usize),
-    window: usize,
-    padding: usize,
-    columns: usize,
-) -> usize {
-    band::scratch_len(height, window, (width + 2 * padding) * columns)
-}
-
-impl Op for Primary<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
-        let Self { rows, padding, ld, .. } = self;
-        let (height, width) = self.size;
-        let size = (width, padding);
-        // SAFETY: the band has `whole_band_len`, and its rows `rows` are this task's own.
-        let mut band = unsafe { Band::part(self.band, ld, size, height, rows.clone()) };
-        let a = Pixels {
-            data: self.x.wrapping_add(rows.start * width * self.input),
-            ld: self.input,
-            count: rows.len() * width,
-        };
-        let to = band.grow(rows.len());
-        for &(column, mut panel) in self.panels {
-            panel.tail = I::LANES; // the band has room for whole vectors
-            let mut c = Target::dense(to.wrapping_add(column), ld, width, self.activation);
-            c.gap = band.gap();
-            isa.run(Gemm { a, panel, c, addressing: Dense });
-        }
-    }
 }
 
 impl Op for Ghost<'_> {
@@ -267,25 +204,10 @@ impl Ghost<'_> {
         while self.under(rows.end - 1).end > band.end() {
             let room = band.room_after(self.under(rows.start).start);
             let fill = room.min(self.under(end - 1).end - band.end());
-            let a = Pixels {
-                data: self.x.wrapping_add(band.end() * width * input),
-                ld: input,
-                count: fill * width,
-            };
-            let to = band.grow(fill);
-            for &(panel_column, mut panel) in self.panels {
-                panel.tail = I::LANES; // the band has room for whole vectors
-                let c = Target {
-                    data: to.wrapping_add(panel_column - column),
-                    ld: band.ld,
-                    width,
-                    gap: band.gap(),
-                    activation: self.activation,
-                    add: std::ptr::null(),
-                    add_ld: 0,
-                };
-                isa.run(Gemm { a, panel, c, addressing: Dense });
-            }
+            let x = self.x.wrapping_add(band.end() * width * input);
+            let what = (self.panels, column, self.activation);
+            // SAFETY: there is room for these rows, and the map has them.
+            unsafe { features(isa, (x, input, fill * width), what, band, fill) };
         }
     }
 
@@ -367,43 +289,5 @@ impl Ghost<'_> {
                 below: below.map(target),
             });
         }
-    }
-}
-
-impl Then {
-    /// The module's rows and the kernel's that row `oy` needs.
-    #[inline(always)]
-    fn under(&self, oy: usize, height: usize) -> (Range<usize>, (usize, usize)) {
-        rows_under(oy, self.filter.kernel.0, self.filter.stride, self.padding.0, height)
-    }
-
-    /// Computes row `oy` of `y` from the module's output.
-    ///
-    /// # Safety
-    /// The band must hold the rows that it needs.
-    #[inline(always)]
-    unsafe fn row<I: Isa>(
-        &self,
-        isa: I,
-        band: &Band,
-        oy: usize,
-        height: usize,
-        channels: usize,
-        y: *mut f32,
-    ) {
-        let (rows, taps) = self.under(oy, height);
-        let y = y.wrapping_add(oy * self.output.1 * channels);
-        let row = Row {
-            filter: self.filter,
-            x: band.under(rows.start, 1),
-            ld: band.ld,
-            taps,
-            vectors: (0, band.ld / I::LANES),
-            width: self.output.1,
-            activation: Activation::Identity,
-            target: Plain { y, ld: channels, channels },
-            below: None,
-        };
-        isa.run(row);
     }
 }
