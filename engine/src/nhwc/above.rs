@@ -51,7 +51,7 @@ impl Cells {
 /// Values that a part looks back on: enough for its floor to rise with every few that it keeps.
 /// None where so many are wanted that all above the floor may as well be kept.
 pub(crate) fn window(selection: Selection) -> usize {
-    const LARGEST: usize = 1 << 20;
+    const LARGEST: usize = 1 << 14;
     if selection.most > LARGEST { 0 } else { 4 * selection.most.max(1) }
 }
 
