@@ -79,15 +79,25 @@ impl Band {
         first: usize,
     ) -> Self {
         let band = Self { data, ld, width, padding, capacity, top: 0, first, end: first };
-        for row in 0..capacity {
-            let start = row * band.row_len();
+        // SAFETY: as the caller's.
+        unsafe { band.pad(0..capacity) };
+        band
+    }
+
+    /// Writes the zeros of some places for rows.
+    ///
+    /// # Safety
+    /// As [`Band::new`]; nobody else may write to these.
+    unsafe fn pad(&self, slots: Range<usize>) {
+        let Self { data, ld, width, padding, .. } = *self;
+        for slot in slots {
+            let start = slot * self.row_len();
             // SAFETY: both ends are inside the row, which the caller vouches for.
             unsafe {
                 data.add(start).write_bytes(0, padding * ld);
                 data.add(start + (padding + width) * ld).write_bytes(0, padding * ld);
             }
         }
-        band
     }
 
     /// The rows `rows` of a band that has all `height` rows of the map, to be filled.
@@ -101,12 +111,12 @@ impl Band {
         height: usize,
         rows: Range<usize>,
     ) -> Self {
-        let row_len = (width + 2 * padding) * ld;
-        let start = data.wrapping_add(rows.start * row_len);
         // SAFETY: as the caller's.
-        unsafe { Self::new(start, ld, (width, padding), rows.len(), rows.start) };
-        let (first, end) = (0, rows.start);
-        Self { data, ld, width, padding, capacity: height, top: 0, first, end }
+        unsafe {
+            let band = Self::filled(data, ld, (width, padding), height);
+            band.pad(rows.clone());
+            Self { end: rows.start, ..band }
+        }
     }
 
     /// A band that has all `height` rows of the map, which others have filled.

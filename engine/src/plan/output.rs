@@ -223,17 +223,22 @@ impl<'a> KeptCells<'a> {
     }
 }
 
-fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, PlanError> {
+/// An empty vector with room for so many.
+pub(super) fn with_room<T>(len: usize) -> Result<Vec<T>, PlanError> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(len).map_err(|_| PlanError::Memory { elements: len })?;
+    Ok(vec)
+}
+
+fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, PlanError> {
+    let mut vec = with_room(len)?;
     vec.resize(len, T::default());
     Ok(vec)
 }
 
 /// Pages that nobody writes to cost nothing.
 fn uninitialised<T>(len: usize) -> Result<Vec<MaybeUninit<T>>, PlanError> {
-    let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|_| PlanError::Memory { elements: len })?;
+    let mut vec = with_room(len)?;
     // SAFETY: there is room for so many, and none needs to be initialised.
     unsafe { vec.set_len(len) };
     Ok(vec)

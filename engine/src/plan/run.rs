@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::graph::Network;
 use super::observe::Ranges;
-use super::output::Destination;
+use super::output::{Destination, with_room};
 use super::schedule::ALIGNMENT;
 use super::step::{Step, Steps};
 use super::task::Frame;
@@ -165,12 +165,7 @@ impl Plan {
     ) -> Result<Vec<Vec<f32>>, PlanError> {
         self.check(scratch, input)?;
         let lengths = self.outputs.iter().map(|shape| self.batch * shape.len());
-        let vec = |len: usize| -> Result<Vec<f32>, PlanError> {
-            let mut vec = Vec::new();
-            vec.try_reserve_exact(len).map_err(|_| PlanError::Memory { elements: len })?;
-            Ok(vec)
-        };
-        let mut outputs = lengths.clone().map(vec).collect::<Result<Vec<_>, _>>()?;
+        let mut outputs = lengths.clone().map(with_room).collect::<Result<Vec<_>, _>>()?;
         let room = outputs.iter_mut().map(|output| Destination::All(output.as_mut_ptr()));
         // SAFETY: each has room for its output.
         unsafe { self.run_to(scratch, input, room, Watch::default()) };

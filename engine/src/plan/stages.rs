@@ -5,7 +5,7 @@
 
 use super::graph::{Ghost, Op};
 use super::schedule::Arena;
-use super::split::{CACHED, Split, Way, slowest_columns};
+use super::split::{CACHED, Split, Way, slowest_columns, work};
 use super::step::{Action, Layout, Place, Step};
 use crate::nhwc::ghost;
 
@@ -18,7 +18,8 @@ impl Layout<'_> {
         index: usize,
         step: Step,
     ) {
-        let Op::Ghost(ghost) = &self.network.nodes[index].op else { return };
+        let op = &self.network.nodes[index].op;
+        let Op::Ghost(ghost) = op else { return };
         let Some(split) = Split::of_stages(ghost, &step, self.threads) else {
             return list.push(step);
         };
@@ -28,9 +29,10 @@ impl Layout<'_> {
         let start = arena.allocate(index, len);
         let primary = Some(Place::Arena(start));
         let shape = step.input.with_channels(ghost.primary.n);
-        let work = shape.len() * ghost.primary.k;
+        let action = Action::Primary(index);
+        let work = work(op, action, step.input, shape);
         list.push(Step {
-            action: Action::Primary(index),
+            action,
             x: step.x,
             primary,
             scale: step.scale,

@@ -278,7 +278,7 @@ impl Layout<'_> {
                     step.panel_scratch = match step.scales_pixels(matrix) {
                         _ if matrix.words.is_some() => 0,
                         true => gemm::scaled_len(matrix.k, input.pixels()),
-                        false => gemm::prepared_len(matrix.k, panel),
+                        false => gemm::scaled_len(matrix.k, panel),
                     };
                 }
                 match &ghost.join {

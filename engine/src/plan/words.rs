@@ -90,6 +90,7 @@ impl Step {
             return 0..0;
         }
         match op {
+            Op::Ghost(_) if matches!(self.action, Action::Primary(_)) => rows,
             Op::Ghost(ghost) => {
                 let rows = match (&ghost.then, self.action) {
                     (Some((_, window)), Action::Compute(_)) => span(rows, *window),

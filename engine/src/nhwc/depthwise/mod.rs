@@ -10,7 +10,7 @@ use super::band::Under;
 use super::{load_lanes, store_lanes};
 use crate::isa::{Isa, Op};
 
-pub(crate) use row::{Filter, Row, dilated_rows_under, rows_under, takes_two_rows};
+pub(crate) use row::{Filter, Row, dilated_rows_under, rows_under, together};
 use row::{Partial, PartialRow};
 pub(crate) use target::{Joined, Merge, Pairs, Plain};
 
@@ -51,16 +51,13 @@ impl Op for Depthwise {
             if width + padding < reach { inside } else { (width + padding - reach) / stride + 1 };
         let inside = inside..end.clamp(inside, self.output.1);
         let whole = (self.channels / I::LANES).clamp(self.vectors.start, self.vectors.end);
-        let under = |oy: usize| dilated_rows_under(oy, (kh, apart), stride, self.padding.0, height);
-        let pairs = takes_two_rows::<I>((kh, kw), stride) && apart == 1;
         let mut next = self.rows.start;
         while next < self.rows.end {
-            let (oy, (_, taps)) = (next, under(next));
-            let two = pairs
-                && next + 1 < self.rows.end
-                && taps == (0, kh)
-                && under(next + 1).1 == (0, kh);
-            next += if two { 2 } else { 1 };
+            let rows = next..self.rows.end;
+            let rows = together::<I>(rows, ((kh, kw), apart), stride, self.padding.0, height);
+            let (oy, two) = (rows.start, rows.len() > 1);
+            let (_, taps) = dilated_rows_under(oy, (kh, apart), stride, self.padding.0, height);
+            next = rows.end;
             // SAFETY: the maps have these sizes.
             unsafe {
                 let first = oy * stride + taps.0 * apart - self.padding.0;

@@ -41,14 +41,29 @@ pub(crate) struct Row<T> {
     pub(crate) width: usize,
     pub(crate) activation: Activation,
     pub(crate) target: T,
-    /// Where the row below goes, which is computed with this one: see [`takes_two_rows`].
+    /// Where the row below goes, which is computed with this one: see [`together`].
     pub(crate) below: Option<T>,
 }
 
-/// Whether two rows that have all taps are computed together: what both need is read once.
+/// The first of some rows of outputs, or the first two where these are computed together, so that
+/// what both need is read once: with all taps, and registers for the sums of both.
 #[inline(always)]
-pub(crate) fn takes_two_rows<I: Isa>(kernel: (usize, usize), stride: usize) -> bool {
-    I::REGISTERS >= 32 && kernel == (3, 3) && stride == 1
+pub(crate) fn together<I: Isa>(
+    rows: Range<usize>,
+    (kernel, dilation): ((usize, usize), usize),
+    stride: usize,
+    padding: usize,
+    height: usize,
+) -> Range<usize> {
+    let taps = (kernel.0, dilation);
+    let whole =
+        |oy: usize| dilated_rows_under(oy, taps, stride, padding, height).1 == (0, kernel.0);
+    let two = I::REGISTERS >= 32
+        && (kernel, dilation, stride) == ((3, 3), 1, 1)
+        && rows.len() > 1
+        && whole(rows.start)
+        && whole(rows.start + 1);
+    rows.start..rows.start + if two { 2 } else { 1 }
 }
 
 /// How many lanes of a vector are read.
@@ -141,9 +156,6 @@ impl<T: RowTarget> Row<T> {
             (3, 1) if I::REGISTERS >= 32 && self.below.is_some() => {
                 self.runs::<I, L, 3, 1, true>(isa, lanes);
             }
-            (3, 2) if T::STRIDED && I::REGISTERS >= 32 && self.below.is_some() => {
-                self.runs::<I, L, 3, 2, true>(isa, lanes);
-            }
             // One for all is enough where nobody counts the milliseconds.
             _ if I::REGISTERS < 16 => self.runs::<I, L, 0, 0, false>(isa, lanes),
             (3, 1) => self.runs::<I, L, 3, 1, false>(isa, lanes),
@@ -174,7 +186,7 @@ impl<T: RowTarget> Row<T> {
                     macro_rules! run {
                         ($($n:literal)*) => {
                             match outputs {
-                                $($n if TWO => self.two_rows::<I, L, S, $n>(isa, lanes, vector, first),)*
+                                $($n if TWO => self.two_rows::<I, L, $n>(isa, lanes, vector, first),)*
                                 $($n => self.run::<I, L, KW, S, $n>(isa, lanes, vector, first),)*
                                 _ => {}
                             }
@@ -188,12 +200,9 @@ impl<T: RowTarget> Row<T> {
     }
 
     /// Outputs `first .. first + N` of one vector of channels, in this row and the one below.
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "they count what several arrays are indexed with"
-    )]
+    #[expect(clippy::needless_range_loop, reason = "it counts columns and taps")]
     #[inline(always)]
-    fn two_rows<I: Isa, L: Lanes, const S: usize, const N: usize>(
+    fn two_rows<I: Isa, L: Lanes, const N: usize>(
         &self,
         isa: I,
         lanes: L,
@@ -210,32 +219,19 @@ impl<T: RowTarget> Row<T> {
             }
             let mut sums = [[isa.load(self.filter.bias.add(vector * I::LANES)); N]; 2];
             let channel = (vector - self.vectors.0) * I::LANES;
-            let mut x = self.x.first.add(channel + first * S * self.ld);
+            let mut x = self.x.first.add(channel + first * self.ld);
             for row in 0..4 {
-                macro_rules! add {
-                    ($input:expr, $kx:expr, $n:expr) => {
-                        if row < 3 {
-                            sums[0][$n] = isa.fma($input, taps[row][$kx], sums[0][$n]);
-                        }
-                        if row > 0 {
-                            sums[1][$n] = isa.fma($input, taps[row - 1][$kx], sums[1][$n]);
-                        }
-                    };
-                }
-                if S == 1 {
-                    for i in 0..N + 2 {
-                        let input = lanes.load(isa, x.add(i * self.ld));
-                        for kx in 0..3 {
-                            if i >= kx && i - kx < N {
-                                add!(input, kx, i - kx);
-                            }
-                        }
-                    }
-                } else {
+                for i in 0..N + 2 {
+                    let input = lanes.load(isa, x.add(i * self.ld));
                     for kx in 0..3 {
-                        for n in 0..N {
-                            let input = lanes.load(isa, x.add((n * S + kx) * self.ld));
-                            add!(input, kx, n);
+                        if i >= kx && i - kx < N {
+                            let n = i - kx;
+                            if row < 3 {
+                                sums[0][n] = isa.fma(input, taps[row][kx], sums[0][n]);
+                            }
+                            if row > 0 {
+                                sums[1][n] = isa.fma(input, taps[row - 1][kx], sums[1][n]);
+                            }
                         }
                     }
                 }

@@ -20,7 +20,7 @@ use crate::isa::{Isa, Op};
 pub(crate) use above::{AboveGemm, above_scratch_len};
 pub(crate) use narrow::Stream;
 pub(crate) use planes::{PlanesGemm, planes_scratch_len};
-pub(crate) use scale::{ScalePanel, ScalePixels, prepared_len, scaled_len};
+pub(crate) use scale::{ScalePanel, ScalePixels, scaled_len};
 pub(crate) use weights::{Load, Panel, Weights};
 pub(crate) use words::{Factors, Narrow, Words};
 

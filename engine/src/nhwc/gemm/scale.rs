@@ -10,13 +10,8 @@ pub(crate) struct ScalePanel {
     pub(crate) panel: Panel,
     /// `k` elements.
     pub(crate) scale: *const f32,
-    /// Room for [`prepared_len`].
+    /// Room for [`scaled_len`].
     pub(crate) to: *mut f32,
-}
-
-/// Elements of a prepared panel of `columns` columns.
-pub(crate) fn prepared_len(k: usize, columns: usize) -> usize {
-    (k * columns).next_multiple_of(16)
 }
 
 impl Op for ScalePanel {
@@ -53,13 +48,13 @@ pub(crate) struct ScalePixels {
     pub(crate) scale: *const f32,
     pub(crate) k: usize,
     pub(crate) count: usize,
-    /// `[count, k]`.
+    /// `[count, k]`: room for [`scaled_len`].
     pub(crate) to: *mut f32,
 }
 
-/// Elements of `pixels` scaled pixels.
-pub(crate) fn scaled_len(k: usize, pixels: usize) -> usize {
-    (k * pixels).next_multiple_of(16)
+/// Elements of so many scaled columns of weights, or of so many scaled pixels.
+pub(crate) fn scaled_len(k: usize, count: usize) -> usize {
+    (k * count).next_multiple_of(16)
 }
 
 impl Op for ScalePixels {

@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::band::{self, Band};
-use super::depthwise::{Filter, Joined, Merge, Pairs, Row, dilated_rows_under, takes_two_rows};
+use super::depthwise::{Filter, Joined, Merge, Pairs, Row, dilated_rows_under, together};
 use super::gemm::{Panel, Weights};
 use crate::isa::{Isa, MAX_LANES, Op};
 use primary::features;
@@ -179,17 +179,11 @@ impl Ghost<'_> {
     /// The first of some of the module's rows, or the first two where they go together.
     #[inline(always)]
     fn together<I: Isa>(&self, rows: Range<usize>) -> Range<usize> {
-        let kernel = self.cheap.kernel;
-        let taps = |oy: usize| {
-            dilated_rows_under(oy, (kernel.0, self.dilation), 1, self.padding(), self.size.0).1
-        };
-        let two = rows.len() > 1
-            && takes_two_rows::<I>(kernel, 1)
-            && self.dilation == 1
-            && !self.in_pairs::<I>()
-            && taps(rows.start) == (0, kernel.0)
-            && taps(rows.start + 1) == (0, kernel.0);
-        rows.start..rows.start + if two { 2 } else { 1 }
+        if self.in_pairs::<I>() {
+            return rows.start..rows.start + 1;
+        }
+        let taps = (self.cheap.kernel, self.dilation);
+        together::<I>(rows, taps, 1, self.padding(), self.size.0)
     }
 
     /// Makes sure that the primary rows for `rows` of the module are in the band, and as many of
@@ -231,17 +225,10 @@ impl Ghost<'_> {
         let first = column / I::LANES;
         let (_, taps) = dilated_rows_under(oy, (kernel, apart), 1, padding, height);
         let top = oy + taps.0 * apart - padding;
-        let below = (rows.len() > 1).then_some(oy + 1);
         if self.in_pairs::<I>() {
-            let target = |oy: usize| Pairs {
-                y: y(oy),
-                ld: y_ld,
-                width,
-                from: band.pixel(oy),
-                add: match self.join {
-                    Join::Add(add) => add.wrapping_add(oy * width * channels),
-                    _ => std::ptr::null(),
-                },
+            let add = match self.join {
+                Join::Add(add) => add.wrapping_add(oy * width * channels),
+                _ => std::ptr::null(),
             };
             isa.run(Row {
                 // From a pair to the next are two pixels.
@@ -252,8 +239,8 @@ impl Ghost<'_> {
                 vectors: (0, 1),
                 width: width.div_ceil(2),
                 activation: self.activation,
-                target: target(oy),
-                below: below.map(target),
+                target: Pairs { y: y(oy), ld: y_ld, width, from: band.pixel(oy), add },
+                below: None,
             });
             return;
         }
@@ -286,7 +273,7 @@ impl Ghost<'_> {
                 width: (width - start).div_ceil(apart),
                 activation: self.activation,
                 target: target(oy),
-                below: below.map(target),
+                below: (rows.len() > 1).then(|| target(oy + 1)),
             });
         }
     }
