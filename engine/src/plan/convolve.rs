@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::split::{Way, panels, share};
+use super::split::Part;
 use super::step::{Place, Step};
 use super::window::Window;
 use crate::isa::AnyIsa;
@@ -11,10 +11,10 @@ use crate::nhwc::conv::{Conv, Source};
 use crate::nhwc::depthwise::Depthwise;
 use crate::nhwc::gemm::Target;
 use crate::nhwc::winograd::Winograd;
-use crate::pack::{Filters, Kernels, Matrix};
+use crate::pack::{Filters, Kernels};
 
 impl Step {
-    /// Runs part `part` of `parts` of the convolution of `x` to `y`.
+    /// Runs a part of the convolution of `x` to `y`.
     #[expect(clippy::too_many_arguments, reason = "a convolution and where it is done")]
     pub(super) fn convolve(
         &self,
@@ -23,18 +23,10 @@ impl Step {
         window: Window,
         activation: Activation,
         (x, y): (*mut f32, *mut f32),
-        (part, parts): (usize, usize),
+        part: Part,
         scratch: *mut f32,
     ) {
         let (input, output) = (self.input, self.output);
-        let share_of = |count: usize| match self.split.way {
-            Way::Rows => share(count, part, parts),
-            Way::Channels => 0..count,
-        };
-        let columns = |matrix: &Matrix| match self.split.way {
-            Way::Rows => 0..matrix.panels.len(),
-            Way::Channels => panels(matrix, part, parts),
-        };
         match self.grid {
             Some(grid) => isa.run(Winograd {
                 x,
@@ -43,8 +35,8 @@ impl Step {
                 grid,
                 bias: &kernels.direct.panels,
                 points: &kernels.points,
-                panels: columns(&kernels.points[0]),
-                tiles: share_of(grid.tiles),
+                panels: self.split.panels_of(&kernels.points[0], part),
+                tiles: self.split.rows_of(grid.tiles, part),
                 activation,
                 scratch,
             }),
@@ -57,9 +49,9 @@ impl Step {
                 padding: window.padding,
                 dilation: window.dilation,
                 offsets: &self.table,
-                panels: &kernels.direct.panels[columns(&kernels.direct)],
+                panels: &kernels.direct.panels[self.split.panels_of(&kernels.direct, part)],
                 y: Target::dense(y, output.channels, output.width, activation),
-                rows: share_of(output.height),
+                rows: self.split.rows_of(output.height, part),
                 scratch,
             }),
         }

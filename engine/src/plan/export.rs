@@ -2,7 +2,7 @@
 
 use super::output::Destination;
 use super::product::block_pixels;
-use super::split::share;
+use super::split::{Part, share};
 use super::step::{Place, Step};
 use super::task::Frame;
 use crate::isa::AnyIsa;
@@ -20,7 +20,7 @@ impl Step {
         (weights, activation): (&Matrix, Activation),
         (x, to): (*const f32, Destination),
         frame: &Frame,
-        (part, parts): (usize, usize),
+        (part, parts): Part,
         scratch: *mut f32,
     ) {
         let vectors = share(self.output.pixels().div_ceil(isa.lanes()), part, parts);
@@ -56,7 +56,7 @@ impl Step {
         &self,
         isa: AnyIsa,
         index: usize,
-        (part, parts): (usize, usize),
+        (part, parts): Part,
         frame: &Frame,
     ) {
         let (len, channels, pixels) =

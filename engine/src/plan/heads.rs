@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::graph::GroupNorm;
 use super::resize::{Interpolation, Resize};
-use super::split::share;
+use super::split::{Part, share};
 use super::step::Step;
 use super::task::Frame;
 use super::window::Window;
@@ -65,7 +65,7 @@ impl Step {
         isa: AnyIsa,
         norm: &GroupNorm,
         (x, y): (*const f32, *mut f32),
-        (part, parts): (usize, usize),
+        (part, parts): Part,
         scratch: *mut f32,
     ) {
         isa.run(group_norm::GroupNorm {

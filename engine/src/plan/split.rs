@@ -36,7 +36,34 @@ const NEAR: f64 = 0.15;
 /// Elements of a map that stay in the nearest caches while panel after panel reads it.
 pub(super) const CACHED: usize = 48 << 10;
 
+/// A part, and how many there are.
+pub(crate) type Part = (usize, usize);
+
 impl Split {
+    /// What a part computes of so many rows, pixels or tiles.
+    pub(super) fn rows_of(self, count: usize, (part, parts): Part) -> Range<usize> {
+        match self.way {
+            Way::Rows => share(count, part, parts),
+            Way::Channels => 0..count,
+        }
+    }
+
+    /// What a part computes of so many vectors of channels.
+    pub(super) fn vectors_of(self, count: usize, (part, parts): Part) -> Range<usize> {
+        match self.way {
+            Way::Rows => 0..count,
+            Way::Channels => share(count, part, parts),
+        }
+    }
+
+    /// Of which panels a part computes the columns.
+    pub(super) fn panels_of(self, matrix: &Matrix, (part, parts): Part) -> Range<usize> {
+        match self.way {
+            Way::Rows => 0..matrix.panels.len(),
+            Way::Channels => panels(matrix, part, parts),
+        }
+    }
+
     /// By channels, where nothing else matters.
     pub(crate) fn channels(channels: usize, threads: usize) -> Self {
         Self { way: Way::Channels, parts: threads.min(channels).max(1) }
@@ -159,7 +186,7 @@ pub(crate) fn share(count: usize, part: usize, parts: usize) -> Range<usize> {
 }
 
 /// The panels of a part: those whose first column lies in its share of the columns.
-pub(crate) fn panels(matrix: &Matrix, part: usize, parts: usize) -> Range<usize> {
+fn panels(matrix: &Matrix, part: usize, parts: usize) -> Range<usize> {
     let first = |part: usize| {
         let column = matrix.n * part / parts;
         // The boundary between panels that is nearest to the share's.

@@ -4,9 +4,10 @@
 //! each; of few rows that is much. The map between the steps is small, and stays in the caches.
 
 use super::graph::{Ghost, Op};
+use super::layout::Layout;
 use super::schedule::Arena;
 use super::split::{CACHED, Split, Way, slowest_columns, work};
-use super::step::{Action, Layout, Place, Step};
+use super::step::{Action, Place, Step};
 use crate::nhwc::ghost;
 
 impl Layout<'_> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::graph::{Network, Op};
 use super::product::block_pixels;
-use super::split::{Way, share};
+use super::split::{Part, Way, share};
 use super::step::{Action, Step};
 use super::task::Frame;
 use super::window::Window;
@@ -28,7 +28,7 @@ impl Step {
     pub(crate) unsafe fn run(
         &self,
         network: &Network,
-        (part, parts): (usize, usize),
+        (part, parts): Part,
         frame: &Frame,
         scratch: *mut f32,
     ) {
