@@ -159,6 +159,12 @@ impl<A: Addressing> Gemm<A> {
     #[inline(always)]
     fn tiles<I: Isa, W: Load, const NZ: usize>(&self, isa: I, weights: W) {
         let height = tile_height(I::REGISTERS, NZ);
+        // The next panel is asked for while the tiles of this one are computed, a line with each
+        // factor: its share of the lines for each of the first tiles.
+        let columns = NZ * I::LANES;
+        let askers = self.a.count.div_ceil(height).clamp(1, (columns / LINE).max(1));
+        let step = columns / askers;
+        let mut asker = 0;
         let mut first = 0;
         let mut to = Cursor { data: self.c.data, left: self.c.width };
         while first < self.a.count {
@@ -167,7 +173,8 @@ impl<A: Addressing> Gemm<A> {
                 ($($mr:literal)*) => {
                     match rows {
                         $($mr if $mr <= height => {
-                            self.tile::<I, W, $mr, NZ>(isa, weights, first, &mut to);
+                            let ahead = Ahead { start: (columns + asker * step) * self.panel.k, step };
+                            self.tile::<I, W, $mr, NZ>(isa, weights, ahead, first, &mut to);
                         })*
                         _ => {}
                     }
@@ -175,6 +182,7 @@ impl<A: Addressing> Gemm<A> {
             }
             tile!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
             first += rows;
+            asker = (asker + 1).min(askers - 1);
         }
     }
 
@@ -184,6 +192,7 @@ impl<A: Addressing> Gemm<A> {
         &self,
         isa: I,
         weights: W,
+        ahead: Ahead,
         first: usize,
         to: &mut Cursor,
     ) {
@@ -199,12 +208,8 @@ impl<A: Addressing> Gemm<A> {
                     row[z] = bias;
                 }
             }
-            // The next panel is asked for while the tiles of this one are computed.
-            let ahead = k * NZ * I::LANES;
             for kk in 0..k {
-                for line in (0..NZ * I::LANES).step_by(LINE) {
-                    weights.prefetch(isa, kk * NZ * I::LANES + ahead + line);
-                }
+                weights.prefetch(isa, ahead.start + kk * ahead.step);
                 let mut columns = [isa.splat(0.0); NZ];
                 for (z, column) in columns.iter_mut().enumerate() {
                     *column = weights.load(isa, (kk * NZ + z) * I::LANES);
@@ -324,6 +329,14 @@ impl<A: Addressing> Gemm<A> {
             to.advance(1, &self.c);
         }
     }
+}
+
+/// The weights that a tile asks for, in elements from those that it reads: where they begin, and how
+/// far it is from one to the next.
+#[derive(Clone, Copy)]
+struct Ahead {
+    start: usize,
+    step: usize,
 }
 
 /// The next pixel to store, and how many are left in its row.
