@@ -73,6 +73,12 @@ pub(crate) trait Addressing: Copy {
     /// The pixel stride, where it is known: a constant needs no register in a tile of many rows.
     const LD: Option<usize>;
 
+    /// The most pixels in a tile: the addresses of so many stay in registers.
+    const ROWS: usize;
+
+    /// Factors in one turn of a tile's loop: their pixels' addresses are computed once.
+    const TURN: usize;
+
     /// # Safety
     /// `k` must be less than the panel's `k`.
     unsafe fn offset(self, k: usize) -> usize;
@@ -85,6 +91,8 @@ pub(crate) struct Dense;
 impl Addressing for Dense {
     const NARROW: bool = true;
     const LD: Option<usize> = None;
+    const ROWS: usize = 9;
+    const TURN: usize = 4;
 
     #[inline(always)]
     unsafe fn offset(self, k: usize) -> usize {
@@ -100,6 +108,8 @@ pub(crate) struct Gather<const LD: usize>(pub(crate) *const u32);
 impl<const LD: usize> Addressing for Gather<LD> {
     const NARROW: bool = false;
     const LD: Option<usize> = if LD == 0 { None } else { Some(LD) };
+    const ROWS: usize = 14;
+    const TURN: usize = 1;
 
     #[inline(always)]
     unsafe fn offset(self, k: usize) -> usize {
@@ -158,13 +168,12 @@ impl<A: Addressing> Gemm<A> {
 
     #[inline(always)]
     fn tiles<I: Isa, W: Load, const NZ: usize>(&self, isa: I, weights: W) {
-        let height = tile_height(I::REGISTERS, NZ);
+        let height = tile_height(I::REGISTERS, NZ).min(A::ROWS);
         // The next panel is asked for while the tiles of this one are computed, a line with each
         // factor: its share of the lines for each of the first tiles.
-        let columns = NZ * I::LANES;
-        let askers = self.a.count.div_ceil(height).clamp(1, (columns / LINE).max(1));
-        let step = columns / askers;
-        let mut asker = 0;
+        let lines = NZ * I::LANES / LINE;
+        let mut ahead = NZ * I::LANES * self.panel.k;
+        let last = ahead + lines.saturating_sub(1) * LINE * self.panel.k;
         let mut first = 0;
         let mut to = Cursor { data: self.c.data, left: self.c.width };
         while first < self.a.count {
@@ -173,7 +182,6 @@ impl<A: Addressing> Gemm<A> {
                 ($($mr:literal)*) => {
                     match rows {
                         $($mr if $mr <= height => {
-                            let ahead = Ahead { start: (columns + asker * step) * self.panel.k, step };
                             self.tile::<I, W, $mr, NZ>(isa, weights, ahead, first, &mut to);
                         })*
                         _ => {}
@@ -182,7 +190,7 @@ impl<A: Addressing> Gemm<A> {
             }
             tile!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
             first += rows;
-            asker = (asker + 1).min(askers - 1);
+            ahead = (ahead + LINE * self.panel.k).min(last);
         }
     }
 
@@ -192,7 +200,7 @@ impl<A: Addressing> Gemm<A> {
         &self,
         isa: I,
         weights: W,
-        ahead: Ahead,
+        ahead: usize,
         first: usize,
         to: &mut Cursor,
     ) {
@@ -200,7 +208,6 @@ impl<A: Addressing> Gemm<A> {
         // SAFETY: the plan has checked that pixels, panel and target have these sizes.
         unsafe {
             let ld = A::LD.unwrap_or(self.a.ld);
-            let a = self.a.data.add(first * ld);
             let mut sums = [[isa.splat(0.0); NZ]; MR];
             for z in 0..NZ {
                 let bias = isa.load(bias.add(z * I::LANES));
@@ -208,21 +215,49 @@ impl<A: Addressing> Gemm<A> {
                     row[z] = bias;
                 }
             }
-            for kk in 0..k {
-                weights.prefetch(isa, ahead.start + kk * ahead.step);
-                let mut columns = [isa.splat(0.0); NZ];
-                for (z, column) in columns.iter_mut().enumerate() {
-                    *column = weights.load(isa, (kk * NZ + z) * I::LANES);
+            let pixels = Pixels { data: self.a.data.add(first * ld), ld, count: MR };
+            let mut kk = 0;
+            while kk + A::TURN <= k {
+                for kk in kk..kk + A::TURN {
+                    weights.prefetch(isa, ahead + kk * LINE);
+                    self.add(isa, weights, pixels, kk, &mut sums);
                 }
-                let a = a.add(self.addressing.offset(kk));
-                for (m, row) in sums.iter_mut().enumerate() {
-                    let pixel = isa.splat(*a.add(m * ld));
-                    for z in 0..NZ {
-                        row[z] = isa.fma(pixel, columns[z], row[z]);
-                    }
-                }
+                kk += A::TURN;
+            }
+            while kk < k {
+                self.add(isa, weights, pixels, kk, &mut sums);
+                kk += 1;
             }
             self.end(isa, first, &sums, to);
+        }
+    }
+
+    /// Adds the products of the pixels' factor `kk` to a tile's sums.
+    ///
+    /// # Safety
+    /// The panel must have this factor, and there must be `MR` pixels.
+    #[inline(always)]
+    unsafe fn add<I: Isa, W: Load, const MR: usize, const NZ: usize>(
+        &self,
+        isa: I,
+        weights: W,
+        pixels: Pixels,
+        kk: usize,
+        sums: &mut [[I::F32; NZ]; MR],
+    ) {
+        // SAFETY: as the caller's.
+        unsafe {
+            let mut columns = [isa.splat(0.0); NZ];
+            for (z, column) in columns.iter_mut().enumerate() {
+                *column = weights.load(isa, (kk * NZ + z) * I::LANES);
+            }
+            let a = pixels.data.add(self.addressing.offset(kk));
+            for (m, row) in sums.iter_mut().enumerate() {
+                let pixel = isa.splat(*a.add(m * pixels.ld));
+                for z in 0..NZ {
+                    row[z] = isa.fma(pixel, columns[z], row[z]);
+                }
+            }
         }
     }
 
@@ -329,14 +364,6 @@ impl<A: Addressing> Gemm<A> {
             to.advance(1, &self.c);
         }
     }
-}
-
-/// The weights that a tile asks for, in elements from those that it reads: where they begin, and how
-/// far it is from one to the next.
-#[derive(Clone, Copy)]
-struct Ahead {
-    start: usize,
-    step: usize,
 }
 
 /// The next pixel to store, and how many are left in its row.
