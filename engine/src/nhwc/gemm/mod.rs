@@ -7,6 +7,8 @@
 //! nor on how work is split over threads.
 
 mod above;
+mod addressing;
+mod end;
 mod narrow;
 mod planes;
 mod scale;
@@ -14,10 +16,13 @@ mod weights;
 mod words;
 
 use super::activation::Activation;
-use super::{load_lanes, next_run, store_lanes};
+use super::next_run;
 use crate::isa::{Isa, Op};
 
 pub(crate) use above::{AboveGemm, above_scratch_len};
+use addressing::Addressing;
+pub(crate) use addressing::{Dense, Gather};
+use end::Cursor;
 pub(crate) use narrow::Stream;
 pub(crate) use planes::{PlanesGemm, planes_scratch_len};
 pub(crate) use scale::{ScalePanel, ScalePixels, scaled_len};
@@ -63,59 +68,6 @@ pub(crate) struct Gemm<A> {
     pub(crate) panel: Panel,
     pub(crate) c: Target,
     pub(crate) addressing: A,
-}
-
-/// Where the `k`-th factor of a pixel lies, in elements from the pixel.
-pub(crate) trait Addressing: Copy {
-    /// Whether weights may be of another precision than f32.
-    const NARROW: bool;
-
-    /// The pixel stride, where it is known: a constant needs no register in a tile of many rows.
-    const LD: Option<usize>;
-
-    /// The most pixels in a tile: the addresses of so many stay in registers.
-    const ROWS: usize;
-
-    /// Factors in one turn of a tile's loop: their pixels' addresses are computed once.
-    const TURN: usize;
-
-    /// # Safety
-    /// `k` must be less than the panel's `k`.
-    unsafe fn offset(self, k: usize) -> usize;
-}
-
-/// Channels side by side: a pointwise convolution.
-#[derive(Clone, Copy)]
-pub(crate) struct Dense;
-
-impl Addressing for Dense {
-    const NARROW: bool = true;
-    const LD: Option<usize> = None;
-    const ROWS: usize = 9;
-    const TURN: usize = 4;
-
-    #[inline(always)]
-    unsafe fn offset(self, k: usize) -> usize {
-        k
-    }
-}
-
-/// By a table of at least `k` offsets: any other convolution, without an im2col copy. The pixel
-/// stride is `LD`, or any where that is 0.
-#[derive(Clone, Copy)]
-pub(crate) struct Gather<const LD: usize>(pub(crate) *const u32);
-
-impl<const LD: usize> Addressing for Gather<LD> {
-    const NARROW: bool = false;
-    const LD: Option<usize> = if LD == 0 { None } else { Some(LD) };
-    const ROWS: usize = 14;
-    const TURN: usize = 1;
-
-    #[inline(always)]
-    unsafe fn offset(self, k: usize) -> usize {
-        // SAFETY: the caller vouches for `k`.
-        unsafe { *self.0.add(k) as usize }
-    }
 }
 
 impl<A: Addressing> Op for Gemm<A> {
@@ -220,12 +172,12 @@ impl<A: Addressing> Gemm<A> {
             while kk + A::TURN <= k {
                 for kk in kk..kk + A::TURN {
                     weights.prefetch(isa, ahead + kk * LINE);
-                    self.add(isa, weights, pixels, kk, &mut sums);
+                    self.accumulate(isa, weights, pixels, kk, &mut sums);
                 }
                 kk += A::TURN;
             }
             while kk < k {
-                self.add(isa, weights, pixels, kk, &mut sums);
+                self.accumulate(isa, weights, pixels, kk, &mut sums);
                 kk += 1;
             }
             self.end(isa, first, &sums, to);
@@ -237,7 +189,7 @@ impl<A: Addressing> Gemm<A> {
     /// # Safety
     /// The panel must have this factor, and there must be `MR` pixels.
     #[inline(always)]
-    unsafe fn add<I: Isa, W: Load, const MR: usize, const NZ: usize>(
+    unsafe fn accumulate<I: Isa, W: Load, const MR: usize, const NZ: usize>(
         &self,
         isa: I,
         weights: W,
@@ -258,129 +210,6 @@ impl<A: Addressing> Gemm<A> {
                     row[z] = isa.fma(pixel, columns[z], row[z]);
                 }
             }
-        }
-    }
-
-    /// Adds to a tile's sums what is to be added, activates and stores them.
-    ///
-    /// # Safety
-    /// The map to add and the target must have these pixels.
-    #[inline(always)]
-    unsafe fn end<I: Isa, const MR: usize, const NZ: usize>(
-        &self,
-        isa: I,
-        first: usize,
-        sums: &[[I::F32; NZ]; MR],
-        to: &mut Cursor,
-    ) {
-        // SAFETY: as the caller's.
-        unsafe {
-            let plain = self.plain(to.left, MR, I::LANES);
-            if let Some(least) = self.c.activation.least().filter(|_| plain) {
-                let least = isa.splat(least);
-                for (m, row) in sums.iter().enumerate() {
-                    for (z, sum) in row.iter().enumerate() {
-                        let to = to.data.add(m * self.c.ld + z * I::LANES);
-                        isa.store(to, isa.max(least, *sum));
-                    }
-                }
-                to.advance(MR, &self.c);
-            } else {
-                // A copy, so that the sums above stay in registers whatever happens here.
-                let mut sums = *sums;
-                self.finish(isa, first, &mut sums);
-                self.store(isa, &sums, to);
-            }
-        }
-    }
-
-    /// Whether a tile is stored as whole vectors to one row, and nothing is added.
-    #[inline(always)]
-    fn plain(&self, left: usize, pixels: usize, lanes: usize) -> bool {
-        self.panel.tail == lanes && self.c.add.is_null() && left >= pixels
-    }
-
-    /// Adds what is to be added and activates.
-    ///
-    /// # Safety
-    /// The map to add must have these pixels.
-    #[inline(always)]
-    unsafe fn finish<I: Isa, const MR: usize, const NZ: usize>(
-        &self,
-        isa: I,
-        first: usize,
-        sums: &mut [[I::F32; NZ]; MR],
-    ) {
-        if !self.c.add.is_null() {
-            for (m, row) in sums.iter_mut().enumerate() {
-                for (z, sum) in row.iter_mut().enumerate() {
-                    let lanes = if z + 1 == NZ { self.panel.tail } else { I::LANES };
-                    // SAFETY: the caller vouches for the map.
-                    let add = unsafe {
-                        let pixel = self.c.add.add((first + m) * self.c.add_ld);
-                        load_lanes(isa, pixel.add(z * I::LANES), lanes)
-                    };
-                    *sum = isa.add(*sum, add);
-                }
-            }
-        }
-        match self.c.activation {
-            Activation::Identity => {}
-            Activation::Relu => {
-                for row in sums {
-                    for sum in row {
-                        *sum = isa.max(*sum, isa.splat(0.0));
-                    }
-                }
-            }
-            other => {
-                for row in sums {
-                    for sum in row {
-                        *sum = other.apply(isa, *sum);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Stores a tile.
-    ///
-    /// # Safety
-    /// The target must have these pixels.
-    #[inline(always)]
-    unsafe fn store<I: Isa, const MR: usize, const NZ: usize>(
-        &self,
-        isa: I,
-        sums: &[[I::F32; NZ]; MR],
-        to: &mut Cursor,
-    ) {
-        let tail = self.panel.tail;
-        for row in sums {
-            for (z, sum) in row.iter().enumerate() {
-                let lanes = if z + 1 == NZ { tail } else { I::LANES };
-                // SAFETY: the caller vouches for the target.
-                unsafe { store_lanes(isa, to.data.add(z * I::LANES), *sum, lanes) };
-            }
-            to.advance(1, &self.c);
-        }
-    }
-}
-
-/// The next pixel to store, and how many are left in its row.
-struct Cursor {
-    data: *mut f32,
-    left: usize,
-}
-
-impl Cursor {
-    /// Goes on by `pixels` pixels, at most what is left in the row.
-    #[inline(always)]
-    fn advance(&mut self, pixels: usize, target: &Target) {
-        self.data = self.data.wrapping_add(pixels * target.ld);
-        self.left -= pixels;
-        if self.left == 0 {
-            self.data = self.data.wrapping_add(target.gap);
-            self.left = target.width;
         }
     }
 }

@@ -283,7 +283,7 @@ impl Stream<'_> {
                     let lanes = if z + 1 == NZ { panel.tail } else { I::LANES };
                     let value = dot.finish(isa, *sum, columns, z * I::LANES);
                     let y = self.y.add(column + z * I::LANES);
-                    super::store_lanes(isa, y, self.activation.apply(isa, value), lanes);
+                    crate::nhwc::store_lanes(isa, y, self.activation.apply(isa, value), lanes);
                 }
             }
         }

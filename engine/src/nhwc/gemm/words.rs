@@ -84,9 +84,9 @@ impl DotOp for Narrow {
                 // SAFETY: the caller vouches for pixels, factors and scratch. What is written
                 // beyond this pixel is overwritten by the next, or belongs to the scratch.
                 unsafe {
-                    let mut value = super::load_lanes(isa, x.add(first), lanes);
+                    let mut value = crate::nhwc::load_lanes(isa, x.add(first), lanes);
                     if !self.scale.is_null() {
-                        let scale = super::load_lanes(isa, self.scale.add(first), lanes);
+                        let scale = crate::nhwc::load_lanes(isa, self.scale.add(first), lanes);
                         value = isa.mul(value, scale);
                     }
                     if D::WHOLE {
