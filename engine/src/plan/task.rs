@@ -3,7 +3,7 @@
 use super::graph::{Network, Op};
 use super::output::Destination;
 use super::product::product;
-use super::split::{Part, share};
+use super::split::Part;
 use super::step::{Action, Place, Step};
 use crate::nhwc::activation::Activation;
 use crate::nhwc::dfc::Dfc;
@@ -141,7 +141,7 @@ impl Step {
             Op::GroupNorm(norm) => self.group_norm(isa, norm, (x, y), part, scratch),
             Op::Concat { .. } => {
                 // SAFETY: as the caller's.
-                unsafe { self.concat(y, frame, share(output.pixels(), part.0, part.1)) }
+                unsafe { self.concat(y, frame, self.split.rows_of(output.pixels(), part)) }
             }
             Op::AvgPool { window, count_padding, .. } => {
                 self.avg_pool(isa, *window, *count_padding, (x, y), rows);
